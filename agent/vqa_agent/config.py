@@ -1,0 +1,260 @@
+"""The configuration: one TOML file, drop-ins beside it, the environment. Every default is here or in a detector.
+
+Order, later wins: the file, `agent.d/*.toml` beside it in order of name, `VQA__SECTION__KEY` in the environment.
+A drop-in's `[[stream]]` with a name already given changes that stream; with a new name it adds one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from vqa_agent.detect.interface import Profile, Settings, detectors
+from vqa_agent.errors import ConfigError
+
+DEFAULT_PATH = Path("/etc/vqa-agent/agent.toml")
+DEFAULT_STATE_DIR = Path("/var/lib/vqa-agent")
+ENVIRONMENT_PREFIX = "VQA__"
+
+SCHEMES = frozenset(
+    ["file", "http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "tcp", "v4l2", "alsa", "srt"]
+)
+"""URL schemes that a stream may use. Everything else comes through `command`."""
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _bytes(value: Any) -> Any:
+    """'600M' as a number of bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?i?)B?", value.strip(), re.IGNORECASE)
+    if not match:
+        raise ValueError("must be a size such as '600M' or '2G'")
+    return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+def _seconds(value: Any) -> Any:
+    """'72h' as seconds."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip())
+    if not match:
+        raise ValueError("must be a time such as '30s', '15m' or '72h'")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _cores(value: Any) -> Any:
+    """'60%' as 0.6 of one core."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())
+    if not match:
+        raise ValueError("must be a share of one core such as '60%' or '150%'")
+    return float(match[1]) / 100
+
+
+Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Cores = Annotated[float, BeforeValidator(_cores), Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AgentSection(Section):
+    id: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "agent")
+    site: Name = "site"
+    state_dir: Path = DEFAULT_STATE_DIR
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class BudgetSection(Section):
+    cpu: Cores = Field(1.0, description="Share of one core for the whole agent; '150%' is one and a half cores.")
+    memory: Bytes = Field(600_000_000, description="Memory for the whole agent.")
+
+
+class MqttSection(Section):
+    url: str = Field("", description="mqtt://HOST[:1883] or mqtts://HOST[:8883]; empty: events stay in the outbox.")
+    username: str = ""
+    password_file: Path | None = Field(None, description="A file with the password alone, readable by the agent only.")
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    encoding: Literal["json", "cbor"] = "json"
+    version: Literal["auto", "5", "3.1.1"] = "auto"
+
+    @field_validator("url")
+    @classmethod
+    def _known_scheme(cls, url: str) -> str:
+        if url and not re.fullmatch(r"mqtts?://[^/@:\s]+(:\d{1,5})?/?|mqtts?://\[[0-9a-fA-F:]+\](:\d{1,5})?/?", url):
+            raise ValueError("must be mqtt://HOST[:PORT] or mqtts://HOST[:PORT]; user and password have their own keys")
+        return url
+
+
+class OutboxSection(Section):
+    max_size: Bytes = 64_000_000
+    max_age: Seconds = Field(72 * 3600.0, description="Events older than this are given up.")
+
+
+class Expect(Section):
+    """What the stream is expected to carry. A key that is absent expects nothing."""
+
+    audio: bool | None = None
+    video: bool | None = None
+    captions: bool | None = None
+    width: int | None = Field(None, gt=0)
+    height: int | None = Field(None, gt=0)
+    rate: float | None = Field(None, gt=0)
+    scan: Literal["progressive", "interlaced"] | None = None
+    video_codec: str | None = None
+    audio_codec: str | None = None
+    sample_rate: int | None = Field(None, gt=0)
+    layout: str | None = None
+
+
+class StreamSection(Section):
+    name: Name
+    url: str = ""
+    command: list[str] = Field(default_factory=list, description="Program and arguments; writes MPEG-TS or Matroska.")
+    profile: Profile = Profile.LIVE
+    loop: bool = Field(False, description="Begin again at the end of a file.")
+    realtime: bool = Field(False, description="Play a file at the speed of its clock, as if it were live.")
+    weight: float = Field(1.0, gt=0, description="Share of the budget beside the other streams.")
+    options: dict[str, str] = Field(default_factory=dict, description="Options for FFmpeg's demuxer or protocol.")
+    expect: Expect = Expect()
+    defects: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StreamSection:
+        if bool(self.url) == bool(self.command):
+            raise ValueError("needs either url or command, and not both")
+        scheme = self.url.partition("://")[0].lower() if "://" in self.url else "file"
+        if scheme not in SCHEMES:
+            raise ValueError(f"url scheme {scheme!r} is not allowed; use one of {', '.join(SCHEMES)}, or command")
+        return self
+
+    @field_validator("defects")
+    @classmethod
+    def _known_defects(cls, defects: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        known = detectors()
+        for name, values in defects.items():
+            if name not in known:
+                raise ValueError(f"there is no detector {name!r}; known are {', '.join(known)}")
+            known[name].settings_type.model_validate(values)
+        return defects
+
+    def settings(self, detector: str) -> Settings:
+        """The settings of one detector on this stream."""
+        return detectors()[detector].settings_type.model_validate(self.defects.get(detector, {}))
+
+
+class Config(Section):
+    agent: AgentSection = Field(default_factory=AgentSection)
+    budget: BudgetSection = BudgetSection()
+    mqtt: MqttSection = MqttSection()
+    outbox: OutboxSection = OutboxSection()
+    stream: list[StreamSection] = Field(default_factory=list)
+
+    @field_validator("stream")
+    @classmethod
+    def _unique_names(cls, streams: list[StreamSection]) -> list[StreamSection]:
+        names = [stream.name for stream in streams]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"stream names must differ; given twice: {', '.join(twice)}")
+        return streams
+
+
+def load(path: Path = DEFAULT_PATH, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read the file, its drop-ins and the environment. Raises ConfigError with the file, the key and the remedy."""
+    merged: dict[str, Any] = {}
+    origin: dict[str, Path] = {}
+    for file in [path, *sorted((path.parent / "agent.d").glob("*.toml"))]:
+        values = _read(file)
+        _merge(merged, values)
+        origin.update(dict.fromkeys(_keys(values), file))
+    _merge(merged, _from_environment(environment))
+    return validate(merged, origin, path)
+
+
+def validate(values: Mapping[str, Any], origin: Mapping[str, Path] | None = None, path: Path = DEFAULT_PATH) -> Config:
+    """`values` as a Config. Raises ConfigError, one line per fault."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(fault, values, origin or {}, path) for fault in error.errors())) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"reading the configuration {file}: there is no such file; name one with --config") from None
+    except OSError as error:
+        raise ConfigError(f"reading the configuration {file}: {error.strerror}; let this user read it") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"reading the configuration {file}: not valid TOML: {error}; correct that line") from None
+
+
+def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        elif key == "stream" and isinstance(value, list) and isinstance(into.get(key), list):
+            _merge_streams(into[key], value)
+        else:
+            into[key] = value
+
+
+def _merge_streams(into: list[Any], streams: list[Any]) -> None:
+    by_name = {stream.get("name"): stream for stream in into if isinstance(stream, dict)}
+    for stream in streams:
+        if isinstance(stream, dict) and (known := by_name.get(stream.get("name"))) is not None:
+            _merge(known, stream)
+        else:
+            into.append(stream)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key, text in environment.items():
+        section, _, name = key.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        if key.startswith(ENVIRONMENT_PREFIX) and name:
+            values.setdefault(section, {})[name] = text
+    return values
+
+
+def _keys(values: Mapping[str, Any], above: str = "") -> list[str]:
+    found = []
+    for key, value in values.items():
+        found.append(above + key)
+        if isinstance(value, dict):
+            found += _keys(value, f"{above}{key}.")
+    return found
+
+
+def _explain(fault: Any, values: Mapping[str, Any], origin: Mapping[str, Path], path: Path) -> str:
+    """One line: the file, the key, what is wrong and what would be right."""
+    place = [str(part) for part in fault["loc"]]
+    file = origin.get(".".join(place)) or origin.get(place[0] if place else "") or path
+    if len(place) > 1 and place[0] == "stream":
+        place[:2] = [f"stream {_stream_name(values, int(place[1]))!r}"]
+    reason = " ".join(fault["msg"].removeprefix("Value error, ").split())
+    if fault["type"] == "extra_forbidden":
+        reason = "this key is not known; remove it or correct its name"
+    return f"{file}: {'.'.join(place) or 'configuration'}: {reason}"
+
+
+def _stream_name(values: Mapping[str, Any], number: int) -> str:
+    stream = values["stream"][number]
+    return str(stream.get("name", number + 1)) if isinstance(stream, dict) else str(number + 1)

@@ -1,0 +1,132 @@
+"""Runs the detectors of one stream: timing, isolation of faults, coverage.
+
+This is the only place that catches what a detector raises.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from vqa_agent.detect.interface import Detector, Finding
+from vqa_agent.media import Fact, Picture, Sample, Sound
+
+log = logging.getLogger(__name__)
+
+MAX_FAILURES = 3
+"""A detector that raises this often in a row is put aside until the stream is reset."""
+
+READS: dict[type, tuple[str, ...]] = {
+    Picture: ("video", "both"),
+    Sound: ("audio", "both"),
+    Fact: ("transport",),
+}
+
+
+@dataclass(slots=True)
+class Account:
+    """What one detector did: the source of coverage and cost in the status."""
+
+    looks: int = 0
+    cpu_seconds: float = 0.0
+    media_seconds: float = 0.0
+    last_look: float | None = None
+    failures: int = 0
+    failures_in_a_row: int = 0
+    last_failure: str = ""
+
+    @property
+    def aside(self) -> bool:
+        return self.failures_in_a_row >= MAX_FAILURES
+
+
+@dataclass(slots=True)
+class _Seat:
+    detector: Detector[Any]
+    account: Account = field(default_factory=Account)
+
+
+class Suite:
+    """The detectors of one stream, each behind a wall.
+
+    `offered` counts the media seconds that were there to be looked at, per kind of sample; coverage is a detector's
+    share of them.
+    """
+
+    def __init__(self, detectors: Iterable[Detector[Any]]) -> None:
+        self._seats = [_Seat(detector) for detector in detectors]
+        self._by_type = {
+            kind: [seat for seat in self._seats if seat.detector.reads in reads] for kind, reads in READS.items()
+        }
+        self.offered = {"video": 0.0, "audio": 0.0, "transport": 0.0}
+
+    @property
+    def accounts(self) -> dict[str, Account]:
+        return {seat.detector.name: seat.account for seat in self._seats}
+
+    def look(self, sample: Sample, *, neural: bool = True) -> list[Finding]:
+        """Show `sample` to every detector that reads it. `neural=False` passes over the costly ones this time."""
+        findings: list[Finding] = []
+        for seat in self._by_type[type(sample)]:
+            if seat.account.aside or (not neural and seat.detector.cost == "neural"):
+                continue
+            findings += self._ask(seat, sample)
+        return findings
+
+    def offer(self, sample: Sample) -> None:
+        """Count the media time of a sample that arrived, whether or not it is looked at."""
+        self.offered[READS[type(sample)][0]] += sample.duration
+
+    def coverage(self, name: str) -> float | None:
+        """Share of the media seconds that `name` looked at; None while there was nothing to look at."""
+        seat = next(seat for seat in self._seats if seat.detector.name == name)
+        reads = "video" if seat.detector.reads == "both" else seat.detector.reads
+        offered = self.offered[reads]
+        return min(1.0, seat.account.media_seconds / offered) if offered else None
+
+    def reset(self) -> None:
+        """The stream was interrupted: every detector forgets, and those put aside get another chance."""
+        for seat in self._seats:
+            seat.account.failures_in_a_row = 0
+            seat.detector.reset()
+
+    def close(self) -> list[Finding]:
+        """What the end of the stream completes."""
+        findings: list[Finding] = []
+        for seat in self._seats:
+            if not seat.account.aside:
+                findings += self._guard(seat, seat.detector.close)
+        return findings
+
+    def _ask(self, seat: _Seat, sample: Sample) -> list[Finding]:
+        findings = self._guard(seat, lambda: seat.detector.look(sample))
+        account = seat.account
+        account.looks += 1
+        account.media_seconds += sample.duration
+        account.last_look = sample.end
+        return findings
+
+    def _guard(self, seat: _Seat, ask: Any) -> list[Finding]:
+        started = perf_counter()
+        account = seat.account
+        try:
+            findings = list(ask())
+        except Exception as error:
+            account.failures += 1
+            account.failures_in_a_row += 1
+            account.last_failure = f"{type(error).__name__}: {error}"
+            log.warning(
+                "detector %s failed (%s)%s",
+                seat.detector.name,
+                account.last_failure,
+                "; it is put aside until the stream is reset" if account.aside else "",
+                exc_info=log.isEnabledFor(logging.DEBUG),
+            )
+            return []
+        finally:
+            account.cpu_seconds += perf_counter() - started
+        account.failures_in_a_row = 0
+        return findings
