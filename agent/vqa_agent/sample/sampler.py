@@ -1,0 +1,40 @@
+"""Which pictures are looked at on the present level."""
+
+from __future__ import annotations
+
+from vqa_agent.media import Picture
+from vqa_agent.sample.ladder import LADDER, Level
+
+
+class Sampler:
+    """Says of each picture whether it is looked at, and whether the networks look too. Keeps to media time."""
+
+    def __init__(self, level: int = 0) -> None:
+        self.index = level
+        self._next_picture = float("-inf")
+        self._next_neural = float("-inf")
+
+    @property
+    def level(self) -> Level:
+        return LADDER[self.index]
+
+    def wants(self, picture: Picture) -> bool:
+        """Whether this picture is due for a look."""
+        due, self._next_picture = _due(picture.time, self._next_picture, self.level.picture_rate)
+        return due
+
+    def wants_neural(self, picture: Picture) -> bool:
+        """Whether the networks are due to look at this picture."""
+        due, self._next_neural = _due(picture.time, self._next_neural, self.level.neural_rate)
+        return due
+
+
+def _due(now: float, due_at: float, rate: float | None) -> tuple[bool, float]:
+    """Whether a look is due at `now`, and when the next one is; looks keep their phase while pictures keep coming."""
+    if rate is None:
+        return True, now
+    if now < due_at:
+        return False, due_at
+    step = 1.0 / rate
+    late = now - due_at
+    return True, now + step if late > step else due_at + step

@@ -1,0 +1,7 @@
+"""Drawn scenes, made sound and simulated defects: for the demo, the tests, the benchmarks and the manuals' pictures.
+
+scenes    clean moving pictures      (frames,) of (height, width, 3) RGB
+sounds    clean sound                (channels, n) float32
+defects   the same with a defect in it, from a start to an end second, at a severity
+encode    pictures and sound to a file, through a real encoder
+"""

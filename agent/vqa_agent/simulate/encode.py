@@ -1,0 +1,96 @@
+"""Pictures and sound to a file or a stream, through a real encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from vqa_agent.media import Samples
+from vqa_agent.simulate.scenes import RATE, Image
+from vqa_agent.simulate.sounds import SAMPLE_RATE
+
+FAST: dict[str, dict[str, str]] = {
+    "libx264": {"preset": "ultrafast", "crf": "20"},
+    "libx265": {"preset": "ultrafast", "crf": "24", "x265-params": "log-level=error:pools=none"},
+    "mpeg2video": {"b": "8000000"},
+}
+"""Encoder options that keep tests quick."""
+
+SOUND_BLOCK = 1024
+
+
+def encode(
+    path: Path | str,
+    pictures: Iterable[Image] | None,
+    sound: Samples | None = None,
+    *,
+    rate: int | Fraction = RATE,
+    video_codec: str = "libx264",
+    audio_codec: str = "aac",
+    sample_rate: int = SAMPLE_RATE,
+    layout: str = "",
+    pixel_format: str = "yuv420p",
+    options: Mapping[str, str] | None = None,
+    container: str | None = None,
+) -> Path:
+    """Write `pictures` (RGB) and `sound` to `path`, interleaved, and give the path back; its ending says the container."""
+    with av.open(str(path), "w", format=container) as output:
+        streams: list[Iterator[Any]] = []
+        if pictures is not None:
+            images = iter(pictures)
+            first = next(images)
+            video: Any = output.add_stream(video_codec, rate=rate, options=dict(options or FAST.get(video_codec, {})))
+            video.height, video.width = first.shape[:2]
+            video.pix_fmt = pixel_format
+            video.codec_context.thread_count = 1
+            streams.append(_video_packets(video, chain([first], images), rate))
+        if sound is not None:
+            audio = output.add_stream(audio_codec, rate=sample_rate, layout=layout or _layout(sound.shape[0]))
+            streams.append(_audio_packets(audio, sound, sample_rate))
+        for packet in _interleaved(streams):
+            output.mux(packet)
+    return Path(path)
+
+
+def _video_packets(stream: Any, pictures: Iterable[Image], rate: int | Fraction) -> Iterator[Any]:
+    for number, image in enumerate(pictures):
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame.pts, frame.time_base = number, 1 / Fraction(rate)
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _audio_packets(stream: Any, sound: Samples, sample_rate: int) -> Iterator[Any]:
+    resampler = av.AudioResampler(stream.codec_context.format.name, stream.codec_context.layout.name, sample_rate)
+    block = stream.codec_context.frame_size or SOUND_BLOCK
+    for start in range(0, sound.shape[1], block):
+        piece = np.ascontiguousarray(sound[:, start : start + block])
+        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=stream.codec_context.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = sample_rate, start, Fraction(1, sample_rate)
+        for converted in resampler.resample(frame):
+            yield from stream.encode(converted)
+    yield from stream.encode(None)
+
+
+def _interleaved(streams: list[Iterator[Any]]) -> Iterator[Any]:
+    """Packets of all streams in order of decoding time, without holding more than one of each."""
+    heads = [(next(stream, None), stream) for stream in streams]
+    while waiting := [(packet, stream) for packet, stream in heads if packet is not None]:
+        packet, stream = min(waiting, key=lambda head: _seconds(head[0]))
+        yield packet
+        heads = [(next(stream, None) if other is stream else head, other) for head, other in heads]
+
+
+def _seconds(packet: Any) -> float:
+    moment = packet.dts if packet.dts is not None else packet.pts
+    return float(moment * packet.time_base) if moment is not None else 0.0
+
+
+def _layout(channels: int) -> str:
+    return {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 6: "5.1", 8: "7.1"}[channels]
