@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from vqa_agent.detect.interface import Profile, Settings, detectors
 from vqa_agent.errors import ConfigError
+from vqa_agent.expect import Expect
 
 DEFAULT_PATH = Path("/etc/vqa-agent/agent.toml")
 DEFAULT_STATE_DIR = Path("/var/lib/vqa-agent")
@@ -105,22 +106,6 @@ class MqttSection(Section):
 class OutboxSection(Section):
     max_size: Bytes = 64_000_000
     max_age: Seconds = Field(72 * 3600.0, description="Events older than this are given up.")
-
-
-class Expect(Section):
-    """What the stream is expected to carry. A key that is absent expects nothing."""
-
-    audio: bool | None = None
-    video: bool | None = None
-    captions: bool | None = None
-    width: int | None = Field(None, gt=0)
-    height: int | None = Field(None, gt=0)
-    rate: float | None = Field(None, gt=0)
-    scan: Literal["progressive", "interlaced"] | None = None
-    video_codec: str | None = None
-    audio_codec: str | None = None
-    sample_rate: int | None = Field(None, gt=0)
-    layout: str | None = None
 
 
 class StreamSection(Section):

@@ -39,7 +39,7 @@ def encode(
     options: Mapping[str, str] | None = None,
     container: str | None = None,
 ) -> Path:
-    """Write `pictures` (RGB) and `sound` to `path`, interleaved, and give the path back; its ending says the container."""
+    """Write `pictures` (RGB) and `sound` to `path`, interleaved. The ending of `path` says the container."""
     with av.open(str(path), "w", format=container) as output:
         streams: list[Iterator[Any]] = []
         if pictures is not None:

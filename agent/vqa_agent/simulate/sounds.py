@@ -45,7 +45,7 @@ def speech(seconds: float, dbfs: float = -24.0, channels: int = 2, rate: int = S
     wave = (voice + 0.25 * fricative) * syllables * sentence
     wave *= 10 ** (dbfs / 20) / max(1e-9, float(np.sqrt(np.mean(wave**2))))
     mixed: Samples = _spread(wave, channels) + room(seconds, -68.0, channels, rate, seed)
-    return np.clip(mixed, -1, 1, dtype=np.float32)
+    return np.asarray(np.clip(mixed, -1, 1), dtype=np.float32)
 
 
 def music(seconds: float, dbfs: float = -20.0, channels: int = 2, rate: int = SAMPLE_RATE, seed: int = 0) -> Samples:
