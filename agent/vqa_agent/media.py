@@ -9,11 +9,11 @@ asks, and is shared by the others; nothing here may be written to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
-from typing import Any, TypeAlias
+from functools import cached_property, wraps
+from typing import Any, TypeAlias, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -83,6 +83,7 @@ class Picture:
         self.interlaced = interlaced
         self.corrupt = corrupt
         self.frame = frame
+        self.measures: dict[Any, Any] = {}
         self.previous = previous
         if previous is not None:
             previous.previous = None
@@ -296,3 +297,20 @@ class Format:
 
 
 Sample: TypeAlias = Picture | Sound | Fact
+
+Measured = TypeVar("Measured")
+
+
+def shared(measure: Callable[[Picture], Measured]) -> Callable[[Picture], Measured]:
+    """Make a function of a picture one that is computed at most once a picture, whoever asks first.
+
+    For measures that more than one detector needs and that do not belong on `Picture` itself.
+    """
+
+    @wraps(measure)
+    def once(picture: Picture) -> Measured:
+        if once not in picture.measures:
+            picture.measures[once] = measure(picture)
+        return cast(Measured, picture.measures[once])
+
+    return once
