@@ -1,0 +1,246 @@
+"""An input as an iterator of samples: the file that ends, and the live input that never does."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+import av.error
+
+from vqa_agent.capture.clock import MediaClock
+from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
+from vqa_agent.capture.opening import Opened, explain, open_container
+from vqa_agent.capture.pacing import Pace
+from vqa_agent.capture.reading import Arrival, End, PacketReader
+from vqa_agent.capture.source import Source
+from vqa_agent.capture.watch import SignalWatch
+from vqa_agent.errors import InputError
+from vqa_agent.media import Fact, FactKind, Format, Picture, Sample, Sound
+
+log = logging.getLogger(__name__)
+
+TICK = 0.5
+"""Seconds between two statements about the signal."""
+
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+"""Seconds: reconnecting waits a random time up to the first, doubling up to the longest (full jitter)."""
+
+
+class Capture:
+    """One input, open. `samples()` gives pictures, sound and facts in the order in which they are decoded.
+
+    `skip_frame` ("DEFAULT", "NONREF", "NONKEY") may be changed at any time; it says what the decoder leaves out.
+    `close()` may be called from another thread.
+    """
+
+    def __init__(self, source: Source, opened: Opened | None) -> None:
+        self.source = source
+        self.statistics = Statistics()
+        self.skip_frame = "DEFAULT"
+        self.latency = 0.0
+        """Seconds from the arrival of the last packet to its decoding."""
+        self._opened = opened
+        self._decoder: Decoder | None = None
+        self._format = Format()
+        self._stop = threading.Event()
+        self._clock = MediaClock(gaps_are_real=source.scheme == "file" and not source.live)
+        self._anchor = (0.0, datetime.now(UTC))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def format(self) -> Format:
+        """What the input carries, as far as it is known by now."""
+        return self._decoder.format if self._decoder else self._format
+
+    @property
+    def duration(self) -> float | None:
+        """Media seconds of a file; None where it is not known or the input is live."""
+        if self._opened is None or self.source.live or not self._opened.container.duration:
+            return None
+        return float(self._opened.container.duration) / 1_000_000
+
+    @property
+    def now(self) -> float:
+        """Media second at which the clock stands."""
+        return self._clock.now
+
+    def wall(self, media_time: float) -> datetime:
+        """The wall-clock time (UTC) at which media second `media_time` arrived."""
+        media, wall = self._anchor
+        return wall + timedelta(seconds=media_time - media)
+
+    def samples(self) -> Iterator[Sample]:
+        """Everything that the input carries. Ends with the file, at `source.limit`, or on `close()`."""
+        stream = self._live() if self.source.live else self._file()
+        for sample in stream:
+            if self._stop.is_set() or (self.source.limit is not None and sample.time >= self.source.limit):
+                return
+            yield sample
+
+    def close(self) -> None:
+        """End `samples()` and let go of the input."""
+        self._stop.set()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with suppress(av.error.FFmpegError):
+                opened.close()
+
+    def _decode(self, opened: Opened) -> Decoder:
+        tracks = choose_tracks(opened.container)
+        if not tracks.chosen:
+            raise InputError(f"reading {self.source.describe()}: it has neither pictures nor sound; check what is sent")
+        decoder = Decoder(tracks, self._clock, self.statistics, self.format)
+        decoder.open(self.source.threads)
+        self._decoder = decoder
+        return decoder
+
+    def _file(self) -> Iterator[Sample]:
+        """A file once, or again and again, as fast as possible or at the speed of its clock."""
+        assert self._opened is not None
+        pace = Pace() if self.source.realtime else None
+        watch = SignalWatch()
+        while True:
+            decoder = self._decode(self._opened)
+            any_sample = False
+            for sample in self._read_file(self._opened, decoder):
+                any_sample = any_sample or isinstance(sample, Picture | Sound)
+                if pace is not None:
+                    self._anchor = (sample.time, pace.wait(sample.time, self._stop))
+                yield from watch.note(sample)
+                yield sample
+            if not any_sample:
+                raise InputError(
+                    f"reading {self.source.describe()}: nothing in it can be decoded; "
+                    "it is damaged, empty, or encrypted"
+                )
+            yield from watch.finish(self._clock.now)
+            if not self.source.loop or self._stop.is_set():
+                return
+            self._opened.close()
+            self._opened = open_container(self.source)
+            self._clock.restart()
+
+    def _read_file(self, opened: Opened, decoder: Decoder) -> Iterator[Sample]:
+        try:
+            for packet in opened.container.demux(*decoder.tracks.chosen):
+                if self._stop.is_set():
+                    return
+                if packet.size or packet.dts is not None:
+                    decoder.skip_frame = self.skip_frame
+                    yield from decoder.decode(packet)
+        except (av.error.FFmpegError, ValueError) as error:
+            yield Fact(
+                FactKind.DECODE_ERROR, self._clock.now, detail={"track": "container", "reason": explain(error)[:80]}
+            )
+        yield from decoder.flush()
+
+    def _live(self) -> Iterator[Sample]:
+        """A live input for ever: read, and when it is lost open it again."""
+        watch = SignalWatch()
+        attempt = 0
+        while not self._stop.is_set():
+            reason = ""
+            if self._opened is None:
+                try:
+                    self._opened = open_container(self.source)
+                except InputError as error:
+                    reason = str(error)
+            if self._opened is not None:
+                if attempt:
+                    self.statistics.reconnects += 1
+                    yield Fact(FactKind.RECONNECT, self._clock.now, detail={"attempt": attempt})
+                before = self.statistics.pictures + self.statistics.packets
+                try:
+                    reason = yield from self._receive(self._opened, watch)
+                except InputError as error:
+                    reason = str(error)
+                attempt = 0 if self.statistics.pictures + self.statistics.packets > before else attempt
+                self._drop_opened()
+            attempt += 1
+            if attempt == 1 or attempt % 20 == 0:
+                log.warning("stream %s: no signal: %s", self.source.name, reason)
+            yield from self._wait(attempt, watch, reason)
+
+    def _receive(self, opened: Opened, watch: SignalWatch) -> Generator[Sample, None, str]:
+        """Samples until the input ends; the generator's value is why it did."""
+        decoder = self._decode(opened)
+        self._clock.restart(self._lost_time())
+        reader = PacketReader(opened.container, decoder.tracks.chosen)
+        try:
+            for arrival in reader.arrivals(TICK):
+                if self._stop.is_set():
+                    return ""
+                if isinstance(arrival, End):
+                    yield from decoder.flush()
+                    return arrival.reason or opened.last_words() or "the input ended"
+                if arrival is None:
+                    yield from watch.idle(self._lost_time(), "no data arrives")
+                    continue
+                if dropped := reader.take_dropped():
+                    self.statistics.dropped_packets += dropped
+                    yield Fact(FactKind.RECEIVER_DROP, self._clock.now, count=dropped, detail={"where": "queue"})
+                yield from self._decoded(decoder, arrival, watch)
+        finally:
+            self._last_receipt = monotonic()
+            reader.stop()
+        return ""
+
+    def _decoded(self, decoder: Decoder, arrival: Arrival, watch: SignalWatch) -> Iterator[Sample]:
+        decoder.skip_frame = self.skip_frame
+        self.latency = monotonic() - arrival.moment
+        for sample in decoder.decode(arrival.packet):
+            if isinstance(sample, Picture | Sound):
+                self._mark(sample.time, self.latency)
+            yield from watch.note(sample)
+            yield sample
+        yield from watch.undecoded(self._lost_time())
+
+    def _mark(self, media_time: float, latency: float) -> None:
+        self._anchor = (media_time, datetime.now(UTC) - timedelta(seconds=latency))
+        self._marked = (media_time, monotonic())
+
+    _marked: tuple[float, float] | None = None
+    _last_receipt = 0.0
+
+    def _lost_time(self) -> float:
+        """The media clock, carried on by the machine's own while nothing arrives."""
+        if self._marked is None:
+            self._marked = (self._clock.now, monotonic())
+        media, moment = self._marked
+        return max(self._clock.now, media + monotonic() - moment)
+
+    def _wait(self, attempt: int, watch: SignalWatch, reason: str) -> Iterator[Sample]:
+        """Wait before the next attempt, telling all the while that there is no signal."""
+        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
+        until = monotonic() + random.uniform(0.1, longest)
+        while monotonic() < until and not self._stop.wait(min(TICK, max(0.01, until - monotonic()))):
+            yield from watch.idle(self._lost_time(), reason)
+
+    def _drop_opened(self) -> None:
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            with suppress(av.error.FFmpegError):
+                opened.close()
+
+
+def open_source(source: Source) -> Capture:
+    """Open an input. A file that cannot be opened raises InputError; a live input is tried again for ever."""
+    if source.live:
+        if source.scheme == "file" and not source.realtime:
+            return Capture(source, open_container(source))
+        return Capture(source, None)
+    return Capture(source, open_container(source))

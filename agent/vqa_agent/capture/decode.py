@@ -1,0 +1,195 @@
+"""Packets of one open container to pictures, sound and facts, on the media clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
+
+from vqa_agent.capture.clock import MediaClock
+from vqa_agent.capture.picture import PictureMaker
+from vqa_agent.capture.sound import SoundAssembler
+from vqa_agent.errors import one_line
+from vqa_agent.media import Fact, FactKind, Format, Sample, Value
+
+MAX_PICTURE_DURATION = 10.0
+"""Seconds; a picture's own duration beyond this is not believed."""
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Running totals since the input was first opened."""
+
+    packets: int = 0
+    bytes: int = 0
+    pictures: int = 0
+    decode_errors: int = 0
+    corrupt_packets: int = 0
+    corrupt_pictures: int = 0
+    dropped_packets: int = 0
+    reconnects: int = 0
+
+
+@dataclass
+class Tracks:
+    """The tracks of a container that are looked at."""
+
+    video: VideoStream | None
+    audio: AudioStream | None
+
+    @property
+    def chosen(self) -> list[Any]:
+        return [stream for stream in (self.video, self.audio) if stream is not None]
+
+
+def choose_tracks(container: Any) -> Tracks:
+    """The best picture track that is not a cover picture, and the best sound track; those of one programme."""
+    videos = [stream for stream in container.streams.video if not is_cover(stream) and stream.codec_context]
+    best = container.streams.best("video")
+    video = best if best in videos else next(iter(videos), None)
+    audio = container.streams.best("audio", related=video) if container.streams.audio else None
+    return Tracks(video, audio if audio is not None and audio.codec_context else None)
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a track is a still that is attached to a sound file."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+@dataclass
+class Decoder:
+    """Decodes the chosen tracks of one container."""
+
+    tracks: Tracks
+    clock: MediaClock
+    statistics: Statistics = field(default_factory=Statistics)
+    format: Format = field(default_factory=Format)
+    skip_frame: str = "DEFAULT"
+
+    def __post_init__(self) -> None:
+        self._pictures = PictureMaker()
+        self._sounds = SoundAssembler()
+        self._joined = False
+
+    def open(self, threads: int = 1) -> None:
+        """Prepare the codecs for `threads` threads each."""
+        for stream in self.tracks.chosen:
+            stream.codec_context.thread_count = threads
+            stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
+
+    def decode(self, packet: Any) -> Iterator[Sample]:
+        """What `packet` completes. A packet that cannot be decoded gives a fact instead."""
+        stream = packet.stream
+        self.statistics.packets += 1
+        self.statistics.bytes += packet.size
+        if packet.is_corrupt:
+            self.statistics.corrupt_packets += 1
+            yield self._fact(FactKind.CONTINUITY, stream)
+        if stream.type == "video" and stream.codec_context.skip_frame != self.skip_frame:
+            stream.codec_context.skip_frame = self.skip_frame
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            self.statistics.decode_errors += 1
+            yield self._fact(FactKind.DECODE_ERROR, stream, reason=one_line(error.strerror or error)[:80])
+            return
+        for frame in frames:
+            yield from self._present(stream, frame)
+
+    def flush(self) -> Iterator[Sample]:
+        """What the decoders still hold, at the end of the input."""
+        for stream in self.tracks.chosen:
+            try:
+                frames = stream.codec_context.decode(None)
+            except av.error.FFmpegError:
+                frames = []
+            for frame in frames:
+                yield from self._present(stream, frame)
+        yield from self._sounds.flush()
+
+    def _present(self, stream: Any, frame: Any) -> Iterator[Sample]:
+        if stream is self.tracks.video:
+            yield from self._present_picture(stream, frame)
+        else:
+            yield from self._present_sound(stream, frame)
+
+    def _present_picture(self, stream: Any, frame: av.VideoFrame) -> Iterator[Sample]:
+        duration = picture_duration(stream, frame)
+        stamp = self.clock.stamp("video", _seconds(frame), duration)
+        if stamp.jump:
+            yield self._jump("video", stamp.time, stamp.jump)
+        yield from self._formats(self._video_format(stream, frame), stamp.time)
+        picture = self._pictures.make(frame, stamp.time, duration)
+        if not self._joined:
+            self._joined = picture.key or not picture.corrupt
+        if picture.corrupt and self._joined:
+            self.statistics.corrupt_pictures += 1
+            yield self._fact(FactKind.CORRUPT_PICTURE, stream, time=stamp.time)
+        self.statistics.pictures += 1
+        yield picture
+
+    def _present_sound(self, stream: Any, frame: av.AudioFrame) -> Iterator[Sample]:
+        if not frame.samples or not frame.sample_rate:
+            return
+        stamp = self.clock.stamp("audio", _seconds(frame), frame.samples / frame.sample_rate)
+        if stamp.jump:
+            yield self._jump("audio", stamp.time, stamp.jump)
+        yield from self._formats(self._audio_format(stream, frame), stamp.time)
+        yield from self._sounds.add(frame, stamp.time)
+
+    def _formats(self, seen: Format, time: float) -> Iterator[Fact]:
+        if seen != self.format:
+            self.format = seen
+            yield Fact(FactKind.FORMAT, time, detail=seen.detail())
+
+    def _video_format(self, stream: Any, frame: av.VideoFrame) -> Format:
+        return replace(
+            self.format,
+            video_codec=stream.codec_context.name,
+            width=frame.width,
+            height=frame.height,
+            rate=round(float(nominal_rate(stream)), 3),
+            scan="interlaced" if frame.interlaced_frame else (self.format.scan or "progressive"),
+            pixel_format=frame.format.name,
+        )
+
+    def _audio_format(self, stream: Any, frame: av.AudioFrame) -> Format:
+        return replace(
+            self.format,
+            audio_codec=stream.codec_context.name,
+            sample_rate=frame.sample_rate,
+            layout=frame.layout.name,
+        )
+
+    def _jump(self, track: str, time: float, jump: float) -> Fact:
+        self._pictures.forget()
+        return Fact(FactKind.PTS_JUMP, time, detail={"track": track, "seconds": round(jump, 3)})
+
+    def _fact(self, kind: FactKind, stream: Any, time: float | None = None, **detail: Value) -> Fact:
+        moment = self.clock.now if time is None else time
+        return Fact(kind, moment, detail={"track": stream.type, "pid": stream.id, **detail})
+
+
+def nominal_rate(stream: Any) -> Fraction:
+    """Pictures a second, as the container guesses; 25 where it cannot."""
+    rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+    return rate if rate and 0 < rate <= 1000 else Fraction(25)
+
+
+def picture_duration(stream: Any, frame: av.VideoFrame) -> float:
+    """Seconds for which a picture is shown: its own duration, or the nominal step; pulled-up fields counted."""
+    if frame.duration and frame.time_base:
+        seconds = float(frame.duration * frame.time_base)
+        if 0 < seconds <= MAX_PICTURE_DURATION:
+            return seconds
+    return 1 / float(nominal_rate(stream))
+
+
+def _seconds(frame: Any) -> float | None:
+    return float(frame.pts * frame.time_base) if frame.pts is not None and frame.time_base else None

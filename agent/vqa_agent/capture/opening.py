@@ -1,0 +1,193 @@
+"""Opens an input with FFmpeg: which demuxer, which options, which protocols; failures as one clear line."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, Any
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+
+from vqa_agent.capture.source import Source, path_of
+from vqa_agent.errors import InputError, one_line
+
+log = logging.getLogger(__name__)
+
+PIPE_BUFFER = 65536
+OPEN_TIMEOUT = 10.0
+READ_TIMEOUT = 5.0
+"""Seconds without any byte after which a live input counts as lost."""
+
+OPTIONS: dict[str, dict[str, str]] = {
+    "rtsp": {"rtsp_transport": "tcp", "timeout": "5000000", "protocol_whitelist": "rtsp,rtp,udp,tcp,tls"},
+    "rtsps": {"rtsp_transport": "tcp", "timeout": "5000000", "protocol_whitelist": "rtsp,rtp,udp,tcp,tls"},
+    "http": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "rw_timeout": "10000000"},
+    "https": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "rw_timeout": "10000000"},
+    "udp": {"protocol_whitelist": "udp", "fifo_size": "50000", "overrun_nonfatal": "1", "buffer_size": "4194304"},
+    "rtp": {"protocol_whitelist": "rtp,udp,srtp", "buffer_size": "4194304"},
+    "tcp": {"protocol_whitelist": "tcp"},
+    "rtmp": {"protocol_whitelist": "rtmp,rtmpt,tcp", "rw_timeout": "10000000"},
+    "rtmps": {"protocol_whitelist": "rtmps,rtmp,tcp,tls", "rw_timeout": "10000000"},
+    "srt": {"protocol_whitelist": "srt"},
+    "file": {"protocol_whitelist": "file,crypto"},
+}
+"""Options by scheme. The protocols are named so that a playlist or a session description cannot reach others."""
+
+DEVICES = {"v4l2": "v4l2", "alsa": "alsa"}
+"""Schemes that are FFmpeg input devices: v4l2:///dev/video0, alsa://hw:0."""
+
+av.logging.set_level(None)
+
+
+@dataclass
+class Opened:
+    """An open container, and the program that feeds it where there is one."""
+
+    container: InputContainer
+    program: subprocess.Popen[bytes] | None = None
+    complaints: IO[bytes] | None = None
+
+    def close(self) -> None:
+        """Close the container and end the program with all that it started."""
+        if self.program is not None:
+            end_program(self.program)
+        self.container.close()
+
+    def last_words(self) -> str:
+        """The last line that the program wrote to its standard error."""
+        return _last_line(self.complaints)
+
+
+def open_container(source: Source) -> Opened:
+    """Open `source`. Raises InputError with one line that says what, why and what to do."""
+    if source.command:
+        return _open_command(source)
+    scheme = source.scheme
+    url, demuxer = source.url, None
+    options = {**OPTIONS.get(scheme, {}), **source.options}
+    if scheme in DEVICES:
+        url, demuxer = source.url.partition("://")[2], DEVICES[scheme]
+    elif scheme == "file":
+        url = str(_readable(source))
+    try:
+        container = av.open(
+            url, "r", format=demuxer, options=options, timeout=_timeout(source), metadata_errors="replace"
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise InputError(f"opening {source.describe()}: {explain(error)}") from None
+    return Opened(container)
+
+
+def explain(error: BaseException) -> str:
+    """Why FFmpeg refused, and what to do about it."""
+    if isinstance(error, av.error.FFmpegError):
+        reason = error.strerror or type(error).__name__
+        detail = error.log[1][2].strip() if error.log and error.log[1] else ""
+    else:
+        reason, detail = str(error) or type(error).__name__, ""
+    for kind, advice in ADVICE.items():
+        if isinstance(error, kind):
+            reason = f"{reason}; {advice}"
+            break
+    return one_line(f"{reason} ({detail})" if detail and detail not in reason else reason)
+
+
+ADVICE: dict[type[BaseException], str] = {
+    av.error.HTTPNotFoundError: "the server does not have it: check the address",
+    av.error.HTTPUnauthorizedError: "the server wants a user and a password: put them in the URL",
+    av.error.HTTPForbiddenError: "the server does not allow it: check the user's rights",
+    av.error.InvalidDataError: "it is not a media file or stream that FFmpeg knows, or it is damaged from its start",
+    av.error.ProtocolNotFoundError: "this build of FFmpeg cannot read this kind of URL: use a command that can",
+    av.error.DemuxerNotFoundError: "this build of FFmpeg cannot read this device or container",
+    av.error.ExitError: "no answer in time: check the address, the network and that the source is sending",
+    ConnectionRefusedError: "nothing listens there: check the host and the port",
+    TimeoutError: "no answer in time: check the address, the network and that the source is sending",
+    PermissionError: "let this user read it",
+    EOFError: "it ends before any picture or sound",
+}
+
+
+def end_program(program: subprocess.Popen[bytes]) -> None:
+    """End a program and its children: politely, then not."""
+    for number, patience in ((signal.SIGTERM, 0.5), (signal.SIGKILL, 2.0)):
+        with suppress(ProcessLookupError):
+            os.killpg(program.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            program.wait(patience)
+            break
+    if program.stdout:
+        program.stdout.close()
+
+
+def _readable(source: Source) -> Any:
+    path = path_of(source.url)
+    if not path.exists():
+        raise InputError(f"opening {source.describe()}: there is no such file; check the path")
+    if path.is_dir():
+        raise InputError(f"opening {source.describe()}: it is a directory; name a file in it")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"opening {source.describe()}: no permission to read it; let this user read it")
+    if path.is_file() and not path.stat().st_size:
+        raise InputError(f"opening {source.describe()}: the file is empty; check how it was written")
+    return path
+
+
+def _timeout(source: Source) -> tuple[float, float] | None:
+    return (OPEN_TIMEOUT, READ_TIMEOUT) if source.scheme != "file" else None
+
+
+def _open_command(source: Source) -> Opened:
+    complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the program
+    try:
+        program = subprocess.Popen(
+            list(source.command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise InputError(
+            f"starting the command {source.describe()} of stream {source.name}: {error.strerror}; "
+            "check that the program is installed and may be run"
+        ) from None
+    try:
+        container = av.open(
+            _Pipe(program), "r", options=dict(source.options), timeout=(OPEN_TIMEOUT, READ_TIMEOUT), buffer_size=65536
+        )
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        end_program(program)
+        words = _last_line(complaints)
+        reason = f"it wrote no MPEG-TS or Matroska: {words}" if words else explain(error)
+        raise InputError(
+            f"reading the command {source.describe()} of stream {source.name}: {one_line(reason)}"
+        ) from None
+    return Opened(container, program, complaints)
+
+
+class _Pipe:
+    """A program's output as a file that cannot seek, with short reads passed on at once."""
+
+    def __init__(self, program: subprocess.Popen[bytes]) -> None:
+        assert program.stdout is not None
+        self._descriptor = program.stdout.fileno()
+
+    def read(self, size: int) -> bytes:
+        return os.read(self._descriptor, size)
+
+
+def _last_line(complaints: IO[bytes] | None) -> str:
+    if complaints is None:
+        return ""
+    complaints.seek(0, os.SEEK_END)
+    complaints.seek(max(0, complaints.tell() - 4096))
+    lines = [line for line in complaints.read().decode(errors="replace").splitlines() if line.strip()]
+    return one_line(lines[-1]) if lines else ""

@@ -1,0 +1,99 @@
+"""Reads packets of a live input in a thread of its own, so that a slow look never stops the receiving.
+
+The queue is bounded. When it is full, this machine is too slow: pictures are left out up to the next key picture and
+counted as the receiver's own loss, not the stream's.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import av.error
+
+from vqa_agent.capture.opening import explain
+from vqa_agent.errors import one_line
+
+QUEUE_PACKETS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A packet and the moment (monotonic seconds) at which it arrived."""
+
+    packet: Any
+    moment: float
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why reading ended; empty at a regular end."""
+
+    reason: str
+
+
+class PacketReader:
+    """Demuxes in a thread. Iterate `arrivals`; None means that nothing came for `tick` seconds."""
+
+    def __init__(self, container: Any, streams: list[Any], size: int = QUEUE_PACKETS) -> None:
+        self._container = container
+        self._streams = streams
+        self._queue: queue.Queue[Arrival | End] = queue.Queue(size)
+        self._stop = threading.Event()
+        self._skipping = False
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._read, name="demux", daemon=True)
+        self._thread.start()
+
+    def arrivals(self, tick: float) -> Iterator[Arrival | End | None]:
+        while not self._stop.is_set():
+            try:
+                yield self._queue.get(timeout=tick)
+            except queue.Empty:
+                yield None
+
+    def take_dropped(self) -> int:
+        """Packets left out since the last call."""
+        dropped, self.dropped = self.dropped, 0
+        return dropped
+
+    def stop(self, patience: float = 1.0) -> bool:
+        """Ask the thread to end; True when it has."""
+        self._stop.set()
+        self._thread.join(patience)
+        return not self._thread.is_alive()
+
+    def _read(self) -> None:
+        try:
+            for packet in self._container.demux(*self._streams):
+                if self._stop.is_set():
+                    return
+                if packet.size or packet.dts is not None:
+                    self._offer(Arrival(packet, monotonic()))
+            self._put(End(""))
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            self._put(End(one_line(explain(error))))
+
+    def _offer(self, arrival: Arrival) -> None:
+        is_video = arrival.packet.stream.type == "video"
+        if is_video and self._skipping and not arrival.packet.is_keyframe:
+            self.dropped += 1
+            return
+        try:
+            self._queue.put_nowait(arrival)
+            self._skipping = self._skipping and not is_video
+        except queue.Full:
+            self.dropped += 1
+            self._skipping = self._skipping or is_video
+
+    def _put(self, end: End) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(end, timeout=0.2)
+                return
+            except queue.Full:
+                continue

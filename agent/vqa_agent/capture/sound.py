@@ -1,0 +1,96 @@
+"""Decoded audio frames to `Sound` blocks of 100 ms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import av
+import numpy as np
+
+from vqa_agent.media import Samples, Sound
+
+BLOCKS_PER_SECOND = 10
+
+MAX_DRIFT = 0.05
+"""Seconds by which time stamps may differ from the count of samples before there is a gap."""
+
+SCALES: dict[str, tuple[float, float]] = {
+    "u8": (128.0, 1 / 128),
+    "s16": (0.0, 1 / 2**15),
+    "s32": (0.0, 1 / 2**31),
+    "s64": (0.0, 1 / 2**63),
+    "flt": (0.0, 1.0),
+    "dbl": (0.0, 1.0),
+}
+"""Offset and factor that bring each sample format to full scale +-1."""
+
+
+def to_float(frame: av.AudioFrame) -> Samples:
+    """(channels, n) float32 of a frame in any sample format, planar or packed."""
+    raw = frame.to_ndarray()
+    if not frame.format.is_planar:
+        raw = raw.reshape(-1, frame.layout.nb_channels).T
+    kind = frame.format.name.removesuffix("p")
+    offset, factor = SCALES[kind]
+    if kind == "flt":
+        return np.ascontiguousarray(raw, dtype=np.float32)
+    # 32-bit integers have more digits than float32: scale first, round after.
+    wide = np.asarray(raw, dtype=np.float64)
+    return np.ascontiguousarray((wide - offset) * factor, dtype=np.float32)
+
+
+class SoundAssembler:
+    """Cuts the frames of one track into blocks of exactly a tenth of a second.
+
+    A gap in the time stamps, a new rate or a new layout ends the block before it; nothing is padded.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[Samples] = []
+        self._count = 0
+        self._start = 0.0
+        self._rate = 0
+        self._layout = ""
+        self._names: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> float:
+        """Media second at which the next frame is due."""
+        return self._start + self._count / self._rate if self._rate else 0.0
+
+    def add(self, frame: av.AudioFrame, time: float) -> Iterator[Sound]:
+        """The blocks that `frame`, presented at media second `time`, completes."""
+        samples = to_float(frame)
+        layout = frame.layout.name
+        if (frame.sample_rate, layout) != (self._rate, self._layout) or abs(time - self.expected) > MAX_DRIFT:
+            yield from self.flush()
+            self._rate, self._layout = frame.sample_rate, layout
+            self._names = tuple(channel.name for channel in frame.layout.channels)
+        if not self._count:
+            self._start = time
+        self._pieces.append(samples)
+        self._count += samples.shape[1]
+        yield from self._blocks(max(1, self._rate // BLOCKS_PER_SECOND))
+
+    def flush(self) -> Iterator[Sound]:
+        """What is left, as a shorter block."""
+        if self._count:
+            yield self._sound(self._joined())
+        self._pieces, self._count = [], 0
+
+    def _blocks(self, size: int) -> Iterator[Sound]:
+        if self._count < size:
+            return
+        joined = self._joined()
+        whole = joined.shape[1] // size * size
+        for start in range(0, whole, size):
+            yield self._sound(np.ascontiguousarray(joined[:, start : start + size]))
+            self._start += size / self._rate
+        rest = joined[:, whole:]
+        self._pieces, self._count = ([rest] if rest.shape[1] else []), rest.shape[1]
+
+    def _joined(self) -> Samples:
+        return self._pieces[0] if len(self._pieces) == 1 else np.concatenate(self._pieces, axis=1)
+
+    def _sound(self, samples: Samples) -> Sound:
+        return Sound(time=self._start, rate=self._rate, samples=samples, layout=self._layout, names=self._names)
