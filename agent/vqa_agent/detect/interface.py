@@ -82,7 +82,8 @@ class Finding:
 
     `bad` is the detector's own reading of `score` (0..1, higher is worse). `certain` marks evidence that natural
     material cannot show (bit-identical pictures, digital zero). `start` may lie before the sample that completed it.
-    `defect` names another defect than the detector's own where one detector sees several.
+    `defect` names another defect than the detector's own where one detector sees several; `severity` overrides the
+    setting where the evidence itself says how much it matters.
     """
 
     detector: str
@@ -94,6 +95,7 @@ class Finding:
     region: Region | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     defect: str = ""
+    severity: Severity | None = None
 
     @property
     def names(self) -> str:

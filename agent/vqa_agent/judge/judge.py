@@ -9,7 +9,7 @@ from ulid import ULID
 
 from vqa_agent.detect.interface import Detector, Finding, Profile, Reads, Region, Settings, Severity
 from vqa_agent.event import State
-from vqa_agent.judge.context import PICTURE_LOST, SOUND_LOST, SUPPRESSED_BY, Scene, weigh
+from vqa_agent.judge.context import PICTURE_LOST, SOUND_LOST, SUPPRESSED_BY, Scene, Weight, weigh
 from vqa_agent.judge.run import HeldRun, WindowRun, make_run
 from vqa_agent.media import Value
 
@@ -112,18 +112,22 @@ class Judge:
         run = case.run
         if run.start is None:
             return []
-        weight = weigh(case.defect, run, case.settings.severity, self._scene(), self._profile == Profile.LIVE)
+        weight = self._weight(case)
         if not run.met(weight.set_time):
             return []
         case.id, case.severity = str(ULID()), weight.severity
         return [*self._lost_with(case), self._decision(case, State.OPEN)]
 
     def _maybe_raise(self, case: _Case) -> list[Decision]:
-        weight = weigh(case.defect, case.run, case.settings.severity, self._scene(), self._profile == Profile.LIVE)
+        weight = self._weight(case)
         if _order(weight.severity) <= _order(case.severity):
             return []
         case.severity = weight.severity
         return [self._decision(case, State.UPDATE)]
+
+    def _weight(self, case: _Case) -> Weight:
+        severity = case.run.severity or case.settings.severity
+        return weigh(case.defect, case.run, severity, self._scene(), self._profile == Profile.LIVE)
 
     def _lost_with(self, case: _Case) -> list[Decision]:
         """A lost signal ends what was open about the pictures or the sound that are gone."""

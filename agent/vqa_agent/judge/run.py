@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from vqa_agent.detect.interface import Finding, Region, Rule
+from vqa_agent.detect.interface import Finding, Region, Rule, Severity
 from vqa_agent.media import Value
 
 MAX_GAP = 2.0
@@ -30,12 +30,14 @@ class Evidence:
         self.score = 0.0
         self.region: Region | None = None
         self.detail: dict[str, Value] = {}
+        self.severity: Severity | None = None
 
     def remember(self, finding: Finding) -> None:
         self.start = finding.start if self.start is None else min(self.start, finding.start)
         self.end = finding.end if self.end is None else max(self.end, finding.end)
         if finding.score >= self.score:
             self.score, self.region, self.detail = finding.score, finding.region, dict(finding.detail)
+            self.severity = finding.severity
 
     def extend(self, finding: Finding) -> None:
         """One more finding while the event is open: its end, and its evidence where it is stronger."""
