@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cbor2
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from vqa_agent.detect.interface import Severity
+
+if TYPE_CHECKING:
+    from vqa_agent.judge.judge import Decision
 
 
 class State(StrEnum):
@@ -37,6 +41,56 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Detail = dict[str, str | int | float | bool | None]
+
+
+class EventDraft(BaseModel):
+    """An event that is decided but not yet stored: without number and boot."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    stream: str
+    defect: str
+    state: State
+    severity: Severity
+    score: float
+    start: Moment
+    end: Moment | None
+    pts: float
+    duration: float
+    region: tuple[float, float, float, float] | None = None
+    detail: Detail = Field(default_factory=dict)
+
+    def numbered(self, seq: int, boot: str) -> Event:
+        """The event with its place in the agent's sequence."""
+        return Event(v=1, seq=seq, boot=boot, **self.model_dump())
+
+
+def draft(stream: str, decision: Decision, wall: Callable[[float], datetime]) -> EventDraft:
+    """`decision` about `stream` as an event; `wall` gives the wall-clock time of a media second.
+
+    Numbers are rounded to what their measurement is worth, so that a message stays small.
+    """
+    region = decision.region
+    return EventDraft(
+        id=decision.id,
+        stream=stream,
+        defect=decision.defect,
+        state=decision.state,
+        severity=decision.severity,
+        score=round(decision.score, 3),
+        start=wall(decision.start),
+        end=wall(decision.end) if decision.end is not None else None,
+        pts=round(decision.start, 3),
+        duration=round(decision.duration, 3),
+        region=(round(region[0], 3), round(region[1], 3), round(region[2], 3), round(region[3], 3)) if region else None,
+        detail={key: _short(value) for key, value in decision.detail.items()},
+    )
+
+
+def _short(value: Any) -> Any:
+    """A measured value with four significant digits."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 class Event(BaseModel):

@@ -30,7 +30,7 @@ class FreezeSettings(Settings):
     spots: int = Field(1, ge=0, le=50, description="Blocks that may change more: a clock or a counter on a still.")
     mean_change: float = Field(0.002, gt=0, le=0.05, description="Greatest mean change of all blocks, share of range.")
     noise: float = Field(0.0004, ge=0, le=0.02, description="Difference from picture to picture that is called noise.")
-    noisy_time: float = Field(5.0, ge=0, le=60, description="Seconds that a noisy still lasts before it is reported.")
+    noisy_time: float = Field(3.0, ge=0, le=60, description="Seconds that a noisy still lasts before it is reported.")
 
 
 @dataclass(slots=True)

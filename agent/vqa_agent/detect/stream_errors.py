@@ -46,8 +46,10 @@ class StreamErrors(Detector[StreamErrorsSettings]):
 
     Source: ETSI TR 101 290 priority 1 and PTS checks, as far as the demultiplexer tells.
 
-    >>> gap = Fact(FactKind.CONTINUITY, 9.0, detail={"track": "video", "pid": 256})
-    >>> [(finding.bad, finding.detail["kind"]) for finding in StreamErrors(StreamErrorsSettings()).look(gap)]
+    >>> detector = StreamErrors(StreamErrorsSettings())
+    >>> for fact in (Fact(FactKind.SIGNAL, 0.0, 0.5), Fact(FactKind.CONTINUITY, 9.0, detail={"pid": 256})):
+    ...     findings = list(detector.look(fact))
+    >>> [(finding.bad, finding.detail["kind"]) for finding in findings]
     [(True, 'continuity')]
     """
 
@@ -68,9 +70,7 @@ class StreamErrors(Detector[StreamErrorsSettings]):
 
     def _is_joining(self, fact: Fact) -> bool:
         assert self._joined is not None
-        joining = fact.time - self._joined < self.settings.join_time
-        # The first facts of a stream are stated at its start; a stream that began long ago on the clock is joined late.
-        return self.profile == Profile.LIVE and joining
+        return self.profile == Profile.LIVE and fact.time - self._joined < self.settings.join_time
 
     def _is_own(self, fact: Fact) -> bool:
         return self._own_loss is not None and fact.time - self._own_loss <= self.settings.blame_time

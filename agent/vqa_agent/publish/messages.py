@@ -1,0 +1,78 @@
+"""What is published beside events: the agent's status, the state of each stream, metrics."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import cbor2
+from pydantic import BaseModel, ConfigDict, Field
+
+from vqa_agent.detect.interface import Severity
+from vqa_agent.event import Moment
+
+
+class Message(BaseModel):
+    """A message of version 1. `encode` gives the form that the configuration asks for."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    v: Literal[1] = Field(1, description="Version of this form.")
+
+    def encode(self, encoding: str) -> bytes:
+        fields = self.model_dump(mode="json")
+        return cbor2.dumps(fields) if encoding == "cbor" else json.dumps(fields, separators=(",", ":")).encode()
+
+
+class AgentStatus(Message):
+    """Retained on `status`: published at birth; the Last Will has the same form with state offline."""
+
+    state: Literal["online", "offline"] = Field(description="Whether the agent is at work.")
+    agent: str = Field(description="Id of the agent.")
+    site: str = Field(description="Site of the agent.")
+    boot: str = Field(description="The same as in the events of this run.")
+    version: str = Field(description="Version of the agent.")
+    since: Moment = Field(description="When this run began.")
+    seq: int = Field(description="Number of the last event before this message; the next is seq + 1.", ge=0)
+
+
+class OpenDefect(BaseModel):
+    """One defect that is open."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(description="Id of its event.")
+    defect: str = Field(description="Name of the defect.")
+    severity: Severity = Field(description="minor, major or critical.")
+    start: Moment = Field(description="When it began.")
+
+
+class StreamState(Message):
+    """Retained on `stream/<stream>`: what is true of a stream now."""
+
+    stream: str = Field(description="Name of the stream.")
+    signal: Literal["ok", "lost", "starting", "failed"] = Field(description="Whether pictures or sound arrive.")
+    open: list[OpenDefect] = Field(description="Defects that are open.")
+    level: str = Field(description="Rung of the sampling ladder.")
+    coverage: dict[str, float | None] = Field(
+        description="Share of media seconds that each detector looked at; null while there was nothing to look at."
+    )
+    format: dict[str, str | int | float] = Field(description="What the stream carries, as far as it is known.")
+    time: Moment = Field(description="When this was measured.")
+
+
+class Metrics(Message):
+    """On `metrics` every 30 s: what the agent costs, and how its delivery stands."""
+
+    time: Moment = Field(description="When this was measured.")
+    cpu: float = Field(description="Cores in use by all processes of the agent (1.0 is one core).")
+    budget: float = Field(description="Cores that the agent may use.")
+    memory: int = Field(description="Resident bytes of all processes of the agent.")
+    outbox: int = Field(description="Events that wait to be acknowledged.")
+    oldest: float = Field(description="Seconds since the oldest of them was decided.")
+    streams: dict[str, dict[str, float | int | str | None]] = Field(description="Figures of each stream.")
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schemas of every message beside events, by name."""
+    return {kind.__name__: kind.model_json_schema(mode="serialization") for kind in (AgentStatus, StreamState, Metrics)}

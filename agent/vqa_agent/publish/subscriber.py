@@ -1,0 +1,58 @@
+"""A subscriber: what central monitoring sees, for `watch`, the demo and the tests."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+from collections.abc import Iterator
+from time import monotonic, sleep
+from typing import Any
+
+from vqa_agent.config import MqttSection
+from vqa_agent.errors import DeliveryError
+from vqa_agent.event import decode
+from vqa_agent.publish.session import connect
+from vqa_agent.publish.topics import ROOT
+
+log = logging.getLogger(__name__)
+
+EVERYTHING = f"{ROOT}/#"
+RETRY = 1.0
+
+
+def subscribe(
+    settings: MqttSection, topic: str = EVERYTHING, stop: threading.Event | None = None, seconds: float | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Topics and decoded messages as they arrive; reconnects until `stop` is set or `seconds` have passed.
+
+    A message that is neither JSON nor CBOR is left out with a warning. Raises DeliveryError where the first
+    connection cannot be made.
+    """
+    stop = stop or threading.Event()
+    until = monotonic() + seconds if seconds is not None else float("inf")
+    client_id = f"vqa-watch-{secrets.token_hex(4)}"
+    session = connect(settings, client_id)
+    while not stop.is_set() and monotonic() < until:
+        session.subscribe(topic)
+        reason = ""
+        while not reason and not stop.is_set() and monotonic() < until:
+            reason = session.turn(0.1)
+            messages, session.inbox.messages = session.inbox.messages, []
+            yield from _decoded(messages)
+        while reason and not stop.is_set() and monotonic() < until:
+            sleep(RETRY)
+            try:
+                session = connect(settings, client_id)
+                reason = ""
+            except DeliveryError as error:
+                log.debug("%s", error)
+    session.close()
+
+
+def _decoded(messages: list[tuple[str, bytes]]) -> Iterator[tuple[str, Any]]:
+    for topic, payload in messages:
+        try:
+            yield topic, decode(payload)
+        except ValueError as error:
+            log.warning("a message on %s is left out: %s", topic, error)
