@@ -1,7 +1,8 @@
 """What a defect means beside what else is going on: precedence, severity and patience.
 
-`SUPPRESSED_BY` is the order of explanation: while a defect on the right is being seen, the one on the left is not
-reported, because it is only a consequence.
+`SUPPRESSED_BY` is the order of explanation: while a defect on the right is there, the one on the left is not reported,
+because it is only a consequence. What fills the whole picture (`AT_ONCE`) explains from its first picture on, since a
+black is still from its first picture; the others only once they are an event, since every pause begins as a silence.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ SUPPRESSED_BY: dict[str, tuple[str, ...]] = {
     "av_sync": ("freeze", "black", "silence", "stutter"),
     "caption_empty": ("caption_missing", "silence"),
 }
+
+AT_ONCE = frozenset({"black", "solid_color", "test_pattern"})
 
 BLACK_UNDER_SOUND = 2.0
 """How much longer a black picture may last while the sound is alive (the catalogue: 10 s instead of 5 s)."""

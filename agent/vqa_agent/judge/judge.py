@@ -9,7 +9,7 @@ from ulid import ULID
 
 from vqa_agent.detect.interface import Detector, Finding, Profile, Reads, Region, Settings, Severity
 from vqa_agent.event import State
-from vqa_agent.judge.context import PICTURE_LOST, SOUND_LOST, SUPPRESSED_BY, Scene, Weight, weigh
+from vqa_agent.judge.context import AT_ONCE, PICTURE_LOST, SOUND_LOST, SUPPRESSED_BY, Scene, Weight, weigh
 from vqa_agent.judge.run import HeldRun, WindowRun, make_run
 from vqa_agent.media import Value
 
@@ -47,10 +47,6 @@ class _Case:
     @property
     def open(self) -> bool:
         return bool(self.id)
-
-    @property
-    def active(self) -> bool:
-        return self.open or self.run.start is not None
 
 
 class Judge:
@@ -109,13 +105,9 @@ class Judge:
         return self._maybe_raise(case)
 
     def _maybe_open(self, case: _Case) -> list[Decision]:
-        run = case.run
-        if run.start is None:
+        if case.run.start is None or not case.run.met(self._weight(case).set_time):
             return []
-        weight = self._weight(case)
-        if not run.met(weight.set_time):
-            return []
-        case.id, case.severity = str(ULID()), weight.severity
+        case.id, case.severity = str(ULID()), self._weight(case).severity
         return [*self._lost_with(case), self._decision(case, State.OPEN)]
 
     def _maybe_raise(self, case: _Case) -> list[Decision]:
@@ -147,11 +139,11 @@ class Judge:
                 return True
             if case.reads in ("audio", "both") and missing in SOUND_LOST:
                 return True
-        return any(self._is_active(other) for other in SUPPRESSED_BY.get(case.defect, ()))
+        return any(self._explains(other) for other in SUPPRESSED_BY.get(case.defect, ()))
 
-    def _is_active(self, defect: str) -> bool:
+    def _explains(self, defect: str) -> bool:
         case = self._cases.get(defect)
-        return case is not None and case.active
+        return case is not None and (case.open or (defect in AT_ONCE and case.run.start is not None))
 
     def _listen(self, finding: Finding) -> None:
         if finding.names == "silence":

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.detect import samples
+from vqa_agent.detect import Profile
+from vqa_agent.media import Sound
+from vqa_agent.simulate import defects, sounds
+
+SEVERITIES = {"quiet room": 10 ** (-50 / 20), "very quiet": 10 ** (-70 / 20), "digital zero": 0.0}
+
+
+def defective():
+    return samples.sound_blocks(defects.mute(sounds.music(8.0), 1.0, 7.0))
+
+
+def silences(sound, profile: Profile = Profile.FILE, **options) -> list:
+    return samples.events(samples.sound_blocks(sound, **options), profile, only=["silence"])
+
+
+@pytest.mark.parametrize("content", [sounds.speech, sounds.music, sounds.tone], ids=["speech", "music", "tone"])
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_finds_silence_with_its_limits(content, severity: str) -> None:
+    sound = defects.attenuate(content(7.0, dbfs=-24.0), 1.0, 6.0, SEVERITIES[severity])
+    (event,) = silences(sound)
+    assert event.start == pytest.approx(1.0, abs=0.3)
+    assert event.end == pytest.approx(6.0, abs=0.6)
+
+
+def test_digital_zero_alarms_live_before_a_quiet_room_does() -> None:
+    assert len(silences(defects.mute(sounds.music(8.0), 2.0, 6.0), Profile.LIVE)) == 1
+    quiet = sounds.room(14.0, dbfs=-75.0)
+    assert silences(quiet[:, : 8 * 48000], Profile.LIVE) == []
+    assert len(silences(quiet, Profile.LIVE)) == 1
+
+
+def lfe_only(seconds: float) -> np.ndarray:
+    sound = sounds.silence(seconds, channels=6)
+    sound[3] = sounds.tone(seconds, 40.0, -20.0, channels=1)[0]
+    return sound
+
+
+def test_the_effects_channel_alone_is_silence() -> None:
+    found = silences(lfe_only(4.0), names=("FL", "FR", "FC", "LFE", "BL", "BR"))
+    assert samples.names(found) == ["silence"]
+
+
+def test_an_offset_is_not_sound() -> None:
+    assert samples.names(silences(sounds.room(4.0, dbfs=-80.0) + np.float32(0.2))) == ["silence"]
+
+
+TRAPS = {
+    "room tone": lambda: sounds.room(15.0, dbfs=-55.0),
+    "speech with pauses": lambda: sounds.speech(15.0),
+    "one channel alive": lambda: defects.mute(sounds.music(15.0), 1.0, 14.0, channels=(0,)),
+    "low tone": lambda: sounds.tone(15.0, 30.0, -50.0),
+    "short pause": lambda: defects.mute(sounds.music(15.0), 5.0, 6.5),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+@pytest.mark.parametrize("profile", list(Profile))
+def test_is_not_fooled_by(trap: str, profile: Profile) -> None:
+    assert silences(TRAPS[trap](), profile) == []
+
+
+@pytest.mark.parametrize("count", [1, 3, 4410])
+def test_judges_blocks_of_any_length(count: int) -> None:
+    block = Sound(time=0.0, rate=44100, samples=np.zeros((1, count), np.float32))
+    (finding,) = samples.fresh("silence").look(block)
+    assert (finding.bad, finding.certain) == (True, True)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.detect import samples
+from vqa_agent.detect import Profile, Severity
+from vqa_agent.detect.stream_errors import ERRORS
+from vqa_agent.media import Fact, FactKind
+
+
+def errors(kind: FactKind, times: list[float], count: int = 1):
+    for time in times:
+        yield Fact(kind, time, count=count, detail={"track": "video", "pid": 256})
+
+
+def defective():
+    return samples.merge(samples.signal(30.0), errors(FactKind.CONTINUITY, [10.0, 11.0, 12.0, 13.0]))
+
+
+def found(*streams, profile: Profile = Profile.LIVE, **settings) -> list:
+    return samples.events(samples.merge(samples.signal(40.0), *streams), profile, only=["stream_errors"], **settings)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_three_errors_in_ten_seconds_alarm_live(kind: FactKind) -> None:
+    (event,) = found(errors(kind, [10.0, 14.0, 18.0]))
+    assert (event.start, event.detail["kind"], event.detail["origin"]) == (10.0, ERRORS[kind], "stream")
+
+
+def test_errors_that_are_far_apart_do_not_alarm_live_but_each_is_in_a_file() -> None:
+    assert found(errors(FactKind.CONTINUITY, [5.0, 16.0, 27.0])) == []
+    assert len(found(errors(FactKind.CONTINUITY, [5.0, 16.0, 27.0]), profile=Profile.FILE)) == 3
+
+
+def test_one_fact_of_many_losses_counts_as_many() -> None:
+    assert len(found(errors(FactKind.CONTINUITY, [10.0], count=5))) == 1
+
+
+def test_joining_a_live_stream_is_not_an_error() -> None:
+    assert found(errors(FactKind.CORRUPT_PICTURE, [0.1, 0.2, 0.3, 0.4])) == []
+    again = [Fact(FactKind.RECONNECT, 20.0), *errors(FactKind.DECODE_ERROR, [20.1, 20.2, 20.3])]
+    assert found(again) == []
+
+
+def test_what_this_machine_lost_is_named_so_and_minor() -> None:
+    drop = [Fact(FactKind.RECEIVER_DROP, 10.0, count=40, detail={"where": "socket"})]
+    (event,) = found(drop, errors(FactKind.CONTINUITY, [10.2, 10.4]))
+    assert (event.severity, event.detail["origin"]) == (Severity.MINOR, "receiver")
+    (later,) = found(errors(FactKind.CONTINUITY, [20.0, 20.1, 20.2]))
+    assert (later.severity, later.detail["origin"]) == (Severity.MAJOR, "stream")
+
+
+def test_the_event_closes_ten_quiet_seconds_after_the_last_error() -> None:
+    (event,) = found(errors(FactKind.CONTINUITY, [10.0, 11.0, 12.0, 19.0]))
+    assert (event.start, event.end) == (10.0, 19.0)
