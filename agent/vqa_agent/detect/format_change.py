@@ -36,7 +36,8 @@ class FormatChange(Detector[FormatChangeSettings]):
 
     Formula: each known field of the format is compared with the last known one, and with what is expected. Rates are
     equal within 0.02 pictures a second for `expect`, and within 5 % from before to now, since a variable frame rate is
-    only estimated. A change is one event that closes after clear_time; a mismatch lasts until the format fits.
+    only estimated. A change is one event that closes after clear_time, unless it leads to what is expected; a mismatch lasts until the format
+    fits.
 
     Settings: `expect` of the stream names what is right; without it only changes are reported.
 
@@ -68,6 +69,9 @@ class FormatChange(Detector[FormatChangeSettings]):
     def _changes(self, fact: Fact) -> Iterator[tuple[str, str]]:
         for key in WATCHED:
             before, now = self._known.get(key), fact.detail.get(key)
+            wanted = getattr(self.settings.expect, key)
+            if wanted and now and _fits(key, wanted, now):
+                continue
             if before and now and before != now and not _same_rate(key, before, now):
                 yield key, f"{before} -> {now}"
 

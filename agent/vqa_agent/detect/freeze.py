@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, register
-from vqa_agent.media import Picture, shared
+from vqa_agent.measures import block_means
+from vqa_agent.media import Picture
 
 HISTORY = 1.0
 """Seconds of movement before a still that are remembered, to tell how it began."""
@@ -157,16 +158,3 @@ class Freeze(Detector[FreezeSettings]):
             certain=kind == "identical",
             detail={"kind": kind, "began": still.began, "change": round(change, 2)} if bad else {},
         )
-
-
-@shared
-def block_means(picture: Picture) -> NDArray[np.float32]:
-    """Mean luma of blocks of 8 x 8 of `small`, in code values; smaller pictures have fewer and smaller blocks."""
-    blocks: NDArray[np.float32] = picture.small.astype(np.float32)
-    for _ in range(3):
-        rows, columns = blocks.shape[0] // 2, blocks.shape[1] // 2
-        if min(rows, columns) < 4:
-            break
-        even = blocks[: rows * 2, : columns * 2]
-        blocks = np.asarray(cv2.resize(even, (columns, rows), interpolation=cv2.INTER_AREA), dtype=np.float32)
-    return blocks
