@@ -69,4 +69,4 @@ def test_a_format_that_fits_what_is_expected_is_fine() -> None:
 
 def test_the_event_of_a_mismatch_ends_when_the_format_fits() -> None:
     (event,) = found(state(0.0, height=576), state(8.0, height=720), height=720)
-    assert event.end <= 8.1
+    assert event.end == pytest.approx(8.0, abs=0.5)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import random
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from types import TracebackType
@@ -16,7 +16,7 @@ import av.error
 
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
-from vqa_agent.capture.opening import Opened, explain, open_container
+from vqa_agent.capture.opening import Opened, Opening, explain, open_container
 from vqa_agent.capture.pacing import Pace
 from vqa_agent.capture.reading import Arrival, End, PacketReader
 from vqa_agent.capture.source import Source
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 TICK = 0.5
 """Seconds between two statements about the signal."""
+
+START_PATIENCE = 5.0
+"""Seconds that the first opening of an input may take before there is no signal."""
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds: reconnecting waits a random time up to the first, doubling up to the longest (full jitter)."""
@@ -50,6 +53,7 @@ class Capture:
         self._decoder: Decoder | None = None
         self._format = Format()
         self._stop = threading.Event()
+        self._stream: Generator[Sample, None, None] | None = None
         self._clock = MediaClock(gaps_are_real=source.scheme == "file" and not source.live)
         self._anchor = (0.0, datetime.now(UTC))
 
@@ -85,19 +89,30 @@ class Capture:
 
     def samples(self) -> Iterator[Sample]:
         """Everything that the input carries. Ends with the file, at `source.limit`, or on `close()`."""
-        stream = self._live() if self.source.live else self._file()
-        for sample in stream:
-            if self._stop.is_set() or (self.source.limit is not None and sample.time >= self.source.limit):
-                return
-            yield sample
+        self._stream = self._samples()
+        return self._stream
 
     def close(self) -> None:
-        """End `samples()` and let go of the input."""
+        """End `samples()` and let go of the input. From another thread: at the next sample, or within a second."""
         self._stop.set()
+        if self._stream is None:
+            self._release()
+        elif inspect.getgeneratorstate(self._stream) != inspect.GEN_RUNNING:
+            self._stream.close()
+
+    def _samples(self) -> Generator[Sample, None, None]:
+        try:
+            for sample in self._live() if self.source.live else self._file():
+                if self._stop.is_set() or (self.source.limit is not None and sample.time >= self.source.limit):
+                    return
+                yield sample
+        finally:
+            self._release()
+
+    def _release(self) -> None:
         opened, self._opened = self._opened, None
         if opened is not None:
-            with suppress(av.error.FFmpegError):
-                opened.close()
+            opened.close()
 
     def _decode(self, opened: Opened) -> Decoder:
         tracks = choose_tracks(opened.container)
@@ -151,42 +166,52 @@ class Capture:
     def _live(self) -> Iterator[Sample]:
         """A live input for ever: read, and when it is lost open it again."""
         watch = SignalWatch()
-        attempt = 0
+        failures = 0
         while not self._stop.is_set():
-            reason = ""
-            if self._opened is None:
-                try:
-                    self._opened = open_container(self.source)
-                except InputError as error:
-                    reason = str(error)
-            if self._opened is not None:
-                if attempt:
-                    self.statistics.reconnects += 1
-                    yield Fact(FactKind.RECONNECT, self._clock.now, detail={"attempt": attempt})
-                before = self.statistics.pictures + self.statistics.packets
-                try:
-                    reason = yield from self._receive(self._opened, watch)
-                except InputError as error:
-                    reason = str(error)
-                attempt = 0 if self.statistics.pictures + self.statistics.packets > before else attempt
-                self._drop_opened()
-            attempt += 1
-            if attempt == 1 or attempt % 20 == 0:
+            opened, reason = yield from self._open(watch, first=not self.statistics.openings)
+            if opened is not None:
+                self.statistics.openings += 1
+                if self.statistics.openings > 1:
+                    yield Fact(FactKind.RECONNECT, self._clock.now, detail={"opening": self.statistics.openings})
+                before = self.statistics.packets
+                reason = yield from self._receive(opened, watch)
+                failures = 0 if self.statistics.packets > before else failures
+            failures += 1
+            if reason and (failures == 1 or failures % 20 == 0):
                 log.warning("stream %s: no signal: %s", self.source.name, reason)
-            yield from self._wait(attempt, watch, reason)
+            yield from self._wait(failures, watch, reason)
+
+    def _open(self, watch: SignalWatch, first: bool) -> Generator[Sample, None, tuple[Opened | None, str]]:
+        """Open the input in the background; what is open, or why nothing is."""
+        opening = Opening(self.source)
+        patience = monotonic() + (START_PATIENCE if first else 0.0)
+        while not self._stop.is_set():
+            try:
+                if (opened := opening.result(TICK)) is not None:
+                    return opened, ""
+            except InputError as error:
+                return None, str(error)
+            if monotonic() > patience:
+                yield from watch.idle(self._lost_time(), "no answer yet")
+        opening.abandon()
+        return None, ""
 
     def _receive(self, opened: Opened, watch: SignalWatch) -> Generator[Sample, None, str]:
         """Samples until the input ends; the generator's value is why it did."""
-        decoder = self._decode(opened)
+        try:
+            decoder = self._decode(opened)
+        except InputError as error:
+            opened.close()
+            return str(error)
         self._clock.restart(self._lost_time())
-        reader = PacketReader(opened.container, decoder.tracks.chosen)
+        reader = PacketReader(opened, decoder.tracks.chosen)
         try:
             for arrival in reader.arrivals(TICK):
                 if self._stop.is_set():
                     return ""
                 if isinstance(arrival, End):
                     yield from decoder.flush()
-                    return arrival.reason or opened.last_words() or "the input ended"
+                    return arrival.reason or "the input ended"
                 if arrival is None:
                     yield from watch.idle(self._lost_time(), "no data arrives")
                     continue
@@ -195,7 +220,6 @@ class Capture:
                     yield Fact(FactKind.RECEIVER_DROP, self._clock.now, count=dropped, detail={"where": "queue"})
                 yield from self._decoded(decoder, arrival, watch)
         finally:
-            self._last_receipt = monotonic()
             reader.stop()
         return ""
 
@@ -214,7 +238,6 @@ class Capture:
         self._marked = (media_time, monotonic())
 
     _marked: tuple[float, float] | None = None
-    _last_receipt = 0.0
 
     def _lost_time(self) -> float:
         """The media clock, carried on by the machine's own while nothing arrives."""
@@ -230,17 +253,7 @@ class Capture:
         while monotonic() < until and not self._stop.wait(min(TICK, max(0.01, until - monotonic()))):
             yield from watch.idle(self._lost_time(), reason)
 
-    def _drop_opened(self) -> None:
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            with suppress(av.error.FFmpegError):
-                opened.close()
-
 
 def open_source(source: Source) -> Capture:
-    """Open an input. A file that cannot be opened raises InputError; a live input is tried again for ever."""
-    if source.live:
-        if source.scheme == "file" and not source.realtime:
-            return Capture(source, open_container(source))
-        return Capture(source, None)
-    return Capture(source, open_container(source))
+    """Open an input. What cannot be opened raises InputError; a live input is tried again for ever instead."""
+    return Capture(source, None if source.live else open_container(source))

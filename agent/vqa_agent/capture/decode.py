@@ -33,7 +33,7 @@ class Statistics:
     corrupt_packets: int = 0
     corrupt_pictures: int = 0
     dropped_packets: int = 0
-    reconnects: int = 0
+    openings: int = 0
 
 
 @dataclass

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
@@ -57,9 +58,13 @@ class Opened:
 
     def close(self) -> None:
         """Close the container and end the program with all that it started."""
+        self.end_program()
+        with suppress(av.error.FFmpegError):
+            self.container.close()
+
+    def end_program(self) -> None:
         if self.program is not None:
             end_program(self.program)
-        self.container.close()
 
     def last_words(self) -> str:
         """The last line that the program wrote to its standard error."""
@@ -84,6 +89,45 @@ def open_container(source: Source) -> Opened:
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise InputError(f"opening {source.describe()}: {explain(error)}") from None
     return Opened(container)
+
+
+class Opening:
+    """Opens a source in a thread, so that one who waits can tell meanwhile that there is no signal."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._abandoned = False
+        self._opened: Opened | None = None
+        self._error: InputError | None = None
+        threading.Thread(target=self._run, name="open", daemon=True).start()
+
+    def result(self, timeout: float) -> Opened | None:
+        """What is open; None when it is not yet. Raises InputError where it cannot be opened."""
+        self._done.wait(timeout)
+        if self._error is not None:
+            raise self._error
+        return self._opened
+
+    def abandon(self) -> None:
+        """Nobody waits any more: close it as soon as it is open."""
+        with self._lock:
+            self._abandoned = True
+            if self._opened is not None:
+                self._opened.close()
+
+    def _run(self) -> None:
+        try:
+            opened = open_container(self._source)
+        except InputError as error:
+            self._error = error
+        else:
+            with self._lock:
+                self._opened = opened
+                if self._abandoned:
+                    opened.close()
+        self._done.set()
 
 
 def explain(error: BaseException) -> str:
@@ -123,8 +167,6 @@ def end_program(program: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             program.wait(patience)
             break
-    if program.stdout:
-        program.stdout.close()
 
 
 def _readable(source: Source) -> Any:

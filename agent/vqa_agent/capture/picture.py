@@ -11,6 +11,9 @@ from av.video.reformatter import ColorRange
 
 from vqa_agent.media import FULL, LIMITED, DeepPlane, Levels, Picture
 
+RED_FIRST = ("nv21", "nv42")
+"""Semi-planar formats whose chroma pairs begin with Cr."""
+
 FULL_RANGE_FORMATS = ("yuvj", "rgb", "bgr", "gbr", "argb", "abgr", "rgba", "bgra", "pal8", "mono")
 
 
@@ -109,7 +112,8 @@ def chroma_views(frame: av.VideoFrame, layout: PlaneLayout) -> tuple[DeepPlane, 
     pair = both[:, : 2 * width] if both.shape[1] >= 2 * width else both
     if layout.shift:
         pair = np.right_shift(pair, layout.shift)
-    return pair[:, 0::2], pair[:, 1::2]
+    first, second = pair[:, 0::2], pair[:, 1::2]
+    return (second, first) if frame.format.name in RED_FIRST else (first, second)
 
 
 def _rows(plane: VideoPlane, wide: bool) -> DeepPlane:

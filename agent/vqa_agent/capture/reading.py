@@ -15,7 +15,7 @@ from typing import Any
 
 import av.error
 
-from vqa_agent.capture.opening import explain
+from vqa_agent.capture.opening import Opened, explain
 from vqa_agent.errors import one_line
 
 QUEUE_PACKETS = 600
@@ -37,10 +37,13 @@ class End:
 
 
 class PacketReader:
-    """Demuxes in a thread. Iterate `arrivals`; None means that nothing came for `tick` seconds."""
+    """Demuxes in a thread. Iterate `arrivals`; None means that nothing came for `tick` seconds.
 
-    def __init__(self, container: Any, streams: list[Any], size: int = QUEUE_PACKETS) -> None:
-        self._container = container
+    The thread owns what is open and closes it when it ends: FFmpeg must not be closed under a read.
+    """
+
+    def __init__(self, opened: Opened, streams: list[Any], size: int = QUEUE_PACKETS) -> None:
+        self._opened = opened
         self._streams = streams
         self._queue: queue.Queue[Arrival | End] = queue.Queue(size)
         self._stop = threading.Event()
@@ -61,22 +64,24 @@ class PacketReader:
         dropped, self.dropped = self.dropped, 0
         return dropped
 
-    def stop(self, patience: float = 1.0) -> bool:
-        """Ask the thread to end; True when it has."""
+    def stop(self, patience: float = 0.5) -> None:
+        """Let the thread end; a read that is stuck in the network ends at its own time limit."""
         self._stop.set()
+        self._opened.end_program()
         self._thread.join(patience)
-        return not self._thread.is_alive()
 
     def _read(self) -> None:
         try:
-            for packet in self._container.demux(*self._streams):
+            for packet in self._opened.container.demux(*self._streams):
                 if self._stop.is_set():
                     return
                 if packet.size or packet.dts is not None:
                     self._offer(Arrival(packet, monotonic()))
-            self._put(End(""))
+            self._put(End(self._opened.last_words()))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self._put(End(one_line(explain(error))))
+        finally:
+            self._opened.close()
 
     def _offer(self, arrival: Arrival) -> None:
         is_video = arrival.packet.stream.type == "video"

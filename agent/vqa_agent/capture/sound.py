@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from vqa_agent.media import Samples, Sound
 
@@ -14,29 +16,35 @@ BLOCKS_PER_SECOND = 10
 MAX_DRIFT = 0.05
 """Seconds by which time stamps may differ from the count of samples before there is a gap."""
 
-SCALES: dict[str, tuple[float, float]] = {
-    "u8": (128.0, 1 / 128),
-    "s16": (0.0, 1 / 2**15),
-    "s32": (0.0, 1 / 2**31),
-    "s64": (0.0, 1 / 2**63),
-    "flt": (0.0, 1.0),
-    "dbl": (0.0, 1.0),
+SCALES: dict[str, tuple[type, float, float]] = {
+    "u8": (np.uint8, 128.0, 1 / 128),
+    "s16": (np.int16, 0.0, 1 / 2**15),
+    "s32": (np.int32, 0.0, 1 / 2**31),
+    "s64": (np.int64, 0.0, 1 / 2**63),
+    "flt": (np.float32, 0.0, 1.0),
+    "dbl": (np.float64, 0.0, 1.0),
 }
-"""Offset and factor that bring each sample format to full scale +-1."""
+"""Type, offset and factor that bring each sample format to full scale +-1."""
 
 
 def to_float(frame: av.AudioFrame) -> Samples:
     """(channels, n) float32 of a frame in any sample format, planar or packed."""
-    raw = frame.to_ndarray()
-    if not frame.format.is_planar:
-        raw = raw.reshape(-1, frame.layout.nb_channels).T
-    kind = frame.format.name.removesuffix("p")
-    offset, factor = SCALES[kind]
-    if kind == "flt":
-        return np.ascontiguousarray(raw, dtype=np.float32)
+    kind, offset, factor = SCALES[frame.format.name.removesuffix("p")]
+    raw = _channels(frame, kind)
+    if kind is np.float32:
+        return np.ascontiguousarray(raw)
     # 32-bit integers have more digits than float32: scale first, round after.
-    wide = np.asarray(raw, dtype=np.float64)
-    return np.ascontiguousarray((wide - offset) * factor, dtype=np.float32)
+    return np.ascontiguousarray((raw.astype(np.float64) - offset) * factor, dtype=np.float32)
+
+
+def _channels(frame: av.AudioFrame, kind: type) -> NDArray[Any]:
+    """(channels, n) samples as coded. Of eight planar channels av 18 lists nine planes: only the first are read."""
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar:
+        planes = [memoryview(plane) for plane in frame.planes[:channels]]
+        return np.stack([np.frombuffer(plane, kind, count=frame.samples) for plane in planes])
+    packed: NDArray[Any] = np.frombuffer(memoryview(frame.planes[0]), kind, count=frame.samples * channels)
+    return packed.reshape(-1, channels).T
 
 
 class SoundAssembler:

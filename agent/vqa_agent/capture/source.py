@@ -30,12 +30,12 @@ class Source:
     @classmethod
     def from_config(cls, stream: StreamSection) -> Source:
         """The source of a configured stream."""
-        file = stream.url and scheme_of(stream.url) == "file"
+        is_file = bool(stream.url) and scheme_of(stream.url) == "file"
         return cls(
             name=stream.name,
             url=stream.url,
             command=tuple(stream.command),
-            live=stream.profile == Profile.LIVE and not (file and not stream.loop),
+            live=stream.profile == Profile.LIVE and not is_file,
             loop=stream.loop,
             realtime=stream.realtime,
             options=stream.options,

@@ -70,8 +70,9 @@ def _audio_packets(stream: Any, sound: Samples, sample_rate: int) -> Iterator[An
     resampler = av.AudioResampler(stream.codec_context.format.name, stream.codec_context.layout.name, sample_rate)
     block = stream.codec_context.frame_size or SOUND_BLOCK
     for start in range(0, sound.shape[1], block):
-        piece = np.ascontiguousarray(sound[:, start : start + block])
-        frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=stream.codec_context.layout.name)
+        # Packed, because av 18 cannot fill the planes of eight channels.
+        packed = np.ascontiguousarray(sound[:, start : start + block].T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=stream.codec_context.layout.name)
         frame.sample_rate, frame.pts, frame.time_base = sample_rate, start, Fraction(1, sample_rate)
         for converted in resampler.resample(frame):
             yield from stream.encode(converted)
