@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from vqa_agent.detect.interface import Profile, Settings, detectors
 from vqa_agent.errors import ConfigError
@@ -63,6 +64,13 @@ def _cores(value: Any) -> Any:
     return float(match[1]) / 100
 
 
+WRITTEN_AS: dict[Any, str] = {
+    _bytes: "size such as 600M",
+    _seconds: "time such as 72h",
+    _cores: "share of a core such as 60%",
+}
+"""What a value may be that is not written as a plain number, by what reads it."""
+
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Cores = Annotated[float, BeforeValidator(_cores), Field(gt=0)]
@@ -74,10 +82,13 @@ class Section(BaseModel):
 
 
 class AgentSection(Section):
-    id: Name = Field(default_factory=lambda: re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "agent")
-    site: Name = "site"
-    state_dir: Path = DEFAULT_STATE_DIR
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    id: Name = Field(
+        default_factory=lambda: re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "agent",
+        description="Name of this agent, part of every topic. Default: the host name.",
+    )
+    site: Name = Field("site", description="Name of the place, part of every topic.")
+    state_dir: Path = Field(DEFAULT_STATE_DIR, description="Where the outbox is kept; must outlive a restart.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
 
 class BudgetSection(Section):
@@ -87,13 +98,15 @@ class BudgetSection(Section):
 
 class MqttSection(Section):
     url: str = Field("", description="mqtt://HOST[:1883] or mqtts://HOST[:8883]; empty: events stay in the outbox.")
-    username: str = ""
+    username: str = Field("", description="User at the broker; empty: none.")
     password_file: Path | None = Field(None, description="A file with the password alone, readable by the agent only.")
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    encoding: Literal["json", "cbor"] = "json"
-    version: Literal["auto", "5", "3.1.1"] = "auto"
+    ca_file: Path | None = Field(
+        None, description="Certificates that the broker's must descend from; else the system's."
+    )
+    cert_file: Path | None = Field(None, description="This agent's own certificate, where the broker wants one.")
+    key_file: Path | None = Field(None, description="The key of that certificate.")
+    encoding: Literal["json", "cbor"] = Field("json", description="Form of the messages; cbor is the smaller one.")
+    version: Literal["auto", "5", "3.1.1"] = Field("auto", description="MQTT version; auto tries 5, then 3.1.1.")
 
     @field_validator("url")
     @classmethod
@@ -104,21 +117,39 @@ class MqttSection(Section):
 
 
 class OutboxSection(Section):
-    max_size: Bytes = 64_000_000
+    max_size: Bytes = Field(64_000_000, description="Most that waits on disk; beyond it, the oldest updates go first.")
     max_age: Seconds = Field(72 * 3600.0, description="Events older than this are given up.")
 
 
+def _setting_faults(detector: str, values: Mapping[str, Any]) -> list[InitErrorDetails]:
+    """What is wrong with the settings given to one detector, each fault with its key."""
+    known = detectors()
+    if detector not in known:
+        reason = f"there is no such detector; known are {', '.join(known)}"
+        return [_fault("unknown_detector", reason, (detector,), values)]
+    try:
+        known[detector].settings_type.model_validate(values)
+    except ValidationError as error:
+        return [_fault(each["type"], each["msg"], (detector, *each["loc"]), each["input"]) for each in error.errors()]
+    return []
+
+
+def _fault(kind: str, reason: str, place: tuple[str | int, ...], value: Any) -> InitErrorDetails:
+    text = PydanticCustomError(kind, "{reason}", {"reason": reason})
+    return InitErrorDetails(type=text, loc=place, input=value)
+
+
 class StreamSection(Section):
-    name: Name
-    url: str = ""
+    name: Name = Field(description="Name of the stream, part of its topics.")
+    url: str = Field("", description="Where it comes from: rtsp, srt, udp, rtp, http(s), rtmp, v4l2, alsa, or a path.")
     command: list[str] = Field(default_factory=list, description="Program and arguments; writes MPEG-TS or Matroska.")
-    profile: Profile = Profile.LIVE
+    profile: Profile = Field(Profile.LIVE, description="How patient the rules are: live wakes people, file lists all.")
     loop: bool = Field(False, description="Begin again at the end of a file.")
     realtime: bool = Field(False, description="Play a file at the speed of its clock, as if it were live.")
     weight: float = Field(1.0, gt=0, description="Share of the budget beside the other streams.")
     options: dict[str, str] = Field(default_factory=dict, description="Options for FFmpeg's demuxer or protocol.")
-    expect: Expect = Expect()
-    defects: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    expect: Expect = Field(Expect(), description="What it should carry; anything else is a format_change or a loss.")
+    defects: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Settings by detector.")
 
     @model_validator(mode="after")
     def _one_source(self) -> StreamSection:
@@ -126,17 +157,16 @@ class StreamSection(Section):
             raise ValueError("needs either url or command, and not both")
         scheme = self.url.partition("://")[0].lower() if "://" in self.url else "file"
         if scheme not in SCHEMES:
-            raise ValueError(f"url scheme {scheme!r} is not allowed; use one of {', '.join(SCHEMES)}, or command")
+            raise ValueError(
+                f"url scheme {scheme!r} is not allowed; use one of {', '.join(sorted(SCHEMES))}, or command"
+            )
         return self
 
     @field_validator("defects")
     @classmethod
     def _known_defects(cls, defects: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        known = detectors()
-        for name, values in defects.items():
-            if name not in known:
-                raise ValueError(f"there is no detector {name!r}; known are {', '.join(known)}")
-            known[name].settings_type.model_validate(values)
+        if faults := [fault for name, values in defects.items() for fault in _setting_faults(name, values)]:
+            raise ValidationError.from_exception_data("defects", faults)
         return defects
 
     def settings(self, detector: str) -> Settings:
@@ -228,6 +258,14 @@ def _keys(values: Mapping[str, Any], above: str = "") -> list[str]:
     return found
 
 
+REMEDIES = {
+    "extra_forbidden": "this key is not known; remove it or correct its name",
+    "missing": "this key is missing; add it",
+    "string_pattern_mismatch": "must be 1 to 64 letters, digits, - or _",
+}
+"""What is said instead of the validator's own words, by kind of fault."""
+
+
 def _explain(fault: Any, values: Mapping[str, Any], origin: Mapping[str, Path], path: Path) -> str:
     """One line: the file, the key, what is wrong and what would be right."""
     place = [str(part) for part in fault["loc"]]
@@ -235,8 +273,7 @@ def _explain(fault: Any, values: Mapping[str, Any], origin: Mapping[str, Path], 
     if len(place) > 1 and place[0] == "stream":
         place[:2] = [f"stream {_stream_name(values, int(place[1]))!r}"]
     reason = " ".join(fault["msg"].removeprefix("Value error, ").split())
-    if fault["type"] == "extra_forbidden":
-        reason = "this key is not known; remove it or correct its name"
+    reason = REMEDIES.get(fault["type"], reason)
     return f"{file}: {'.'.join(place) or 'configuration'}: {reason}"
 
 

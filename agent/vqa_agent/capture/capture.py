@@ -49,6 +49,8 @@ class Capture:
         self.skip_frame = "DEFAULT"
         self.latency = 0.0
         """Seconds from the arrival of the last packet to its decoding."""
+        self.duration = _duration(opened) if opened is not None else None
+        """Media seconds of a file; None where it is not known or the input is live."""
         self._opened = opened
         self._decoder: Decoder | None = None
         self._format = Format()
@@ -69,13 +71,6 @@ class Capture:
     def format(self) -> Format:
         """What the input carries, as far as it is known by now."""
         return self._decoder.format if self._decoder else self._format
-
-    @property
-    def duration(self) -> float | None:
-        """Media seconds of a file; None where it is not known or the input is live."""
-        if self._opened is None or self.source.live or not self._opened.container.duration:
-            return None
-        return float(self._opened.container.duration) / 1_000_000
 
     @property
     def now(self) -> float:
@@ -257,3 +252,8 @@ class Capture:
 def open_source(source: Source) -> Capture:
     """Open an input. What cannot be opened raises InputError; a live input is tried again for ever instead."""
     return Capture(source, None if source.live else open_container(source))
+
+
+def _duration(opened: Opened) -> float | None:
+    microseconds = opened.container.duration
+    return microseconds / 1_000_000 if microseconds else None

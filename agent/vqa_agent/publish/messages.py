@@ -51,7 +51,9 @@ class StreamState(Message):
     """Retained on `stream/<stream>`: what is true of a stream now."""
 
     stream: str = Field(description="Name of the stream.")
-    signal: Literal["ok", "lost", "starting", "failed"] = Field(description="Whether pictures or sound arrive.")
+    signal: Literal["ok", "lost", "no_video", "no_audio", "starting", "ended", "failed"] = Field(
+        description="Whether pictures or sound arrive."
+    )
     open: list[OpenDefect] = Field(description="Defects that are open.")
     level: str = Field(description="Rung of the sampling ladder.")
     coverage: dict[str, float | None] = Field(

@@ -157,7 +157,8 @@ class Session:
         connecting = f"connecting to the broker {self._place}"
         until = monotonic() + ANSWER_TIMEOUT
         while self.inbox.connected is None:
-            if reason := self.turn(0.1):
+            reason = self.turn(0.1)
+            if reason and self.inbox.connected is None:
                 raise VersionRefusedError(
                     f"connecting to the broker {self._place}: it closed the connection ({reason})"
                 )

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain, pairwise
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vqa_agent.simulate.defects import replace
 from vqa_agent.simulate.scenes import RATE, Image
+
+Tone: TypeAlias = NDArray[np.float64]
 
 FLASH_PERIODS = 2
 """A flash is one bright and one dark half."""
@@ -176,26 +180,28 @@ def bars(kind: str = "ebu100", size: tuple[int, int] = (640, 360)) -> Image:
     if kind.startswith("ebu"):
         tones = {name: np.array(rgb, np.float64) * (255 if kind == "ebu100" else 191) for name, rgb in COLOURS.items()}
         tones["white"] = np.full(3, 255.0)
-        _columns(image, 0, height, [(1.0, tones[name]) for name in COLOURS])
+        _columns(image, (0, height), [(1.0, tones[name]) for name in COLOURS])
         return image
     seven = [tones[name] for name in list(COLOURS)[:7]]
     dark, white, grey = np.zeros(3), np.full(3, 255.0), np.full(3, 102.0)
     navy, violet = np.array((0, 33, 76.0)), np.array((50, 0, 106.0))
     if kind == "smpte":
         low = round(height * 2 / 3), round(height * 3 / 4)
-        _columns(image, 0, low[0], [(1.0, tone) for tone in seven])
+        _columns(image, (0, low[0]), [(1.0, tone) for tone in seven])
         castellations = [tones["blue"], dark, tones["magenta"], dark, tones["cyan"], dark, tones["white"]]
-        _columns(image, *low, [(1.0, tone) for tone in castellations])
+        _columns(image, low, [(1.0, tone) for tone in castellations])
         foot = [(1.25, navy), (1.25, white), (1.25, violet), (1.25, dark)]
         pluge = [(1 / 3, dark), (1 / 3, np.full(3, 7.0)), (1 / 3, np.full(3, 19.0)), (1.0, dark)]
-        _columns(image, low[1], height, foot + pluge)
+        _columns(image, (low[1], height), foot + pluge)
         return image
     rows = [round(height * part / 12) for part in (0, 7, 8, 9, 12)]
     side, bar = 1 / 8, 3 / 28
-    _columns(image, *rows[0:2], [(side, grey), *((bar, tone) for tone in seven), (side, grey)])
-    _columns(image, *rows[1:3], [(side, tones["cyan"]), (bar, white), (6 * bar, tones["white"]), (side, tones["blue"])])
-    _columns(image, *rows[2:4], [(side, tones["yellow"]), (7 * bar, np.full(3, 128.0)), (side, tones["red"])])
-    _columns(image, *rows[3:5], [(side, grey * 0.4), (1.5 * bar, dark), (2 * bar, white), (3.5 * bar, dark), (side, grey)])
+    _columns(image, (rows[0], rows[1]), [(side, grey), *((bar, tone) for tone in seven), (side, grey)])
+    second = [(side, tones["cyan"]), (bar, white), (6 * bar, tones["white"]), (side, tones["blue"])]
+    _columns(image, (rows[1], rows[2]), second)
+    _columns(image, (rows[2], rows[3]), [(side, tones["yellow"]), (7 * bar, np.full(3, 128.0)), (side, tones["red"])])
+    foot = [(side, grey * 0.4), (1.5 * bar, dark), (2 * bar, white), (3.5 * bar, dark), (side, grey * 0.4)]
+    _columns(image, (rows[3], rows[4]), foot)
     return image
 
 
@@ -222,12 +228,12 @@ def line_up(
     return replace(pictures, start, end, show, rate)
 
 
-def _columns(image: Image, top: int, bottom: int, parts: list[tuple[float, np.ndarray]]) -> None:
-    """Fill rows `top` to `bottom` with columns of (share of the width, RGB)."""
+def _columns(image: Image, rows: tuple[int, int], parts: list[tuple[float, Tone]]) -> None:
+    """Fill the rows from one to another with columns of (share of the width, RGB)."""
     total = sum(share for share, _ in parts)
     edges = np.round(np.cumsum([0.0, *(share for share, _ in parts)]) / total * image.shape[1]).astype(int)
     for (left, right), (_, tone) in zip(pairwise(edges), parts, strict=True):
-        image[top:bottom, left:right] = tone
+        image[rows[0] : rows[1], left:right] = tone
 
 
 def _caption(image: Image, share: float) -> None:

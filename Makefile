@@ -1,0 +1,56 @@
+# Everything sets itself up: `make demo` and `make test` work on a fresh machine with Python 3.11 or later, pip and git.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+# Debian puts the broker where only root's PATH looks.
+export PATH := $(PATH):/usr/sbin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs mosquitto clean
+
+help:  ## Show what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY)  ## A stream with real defects, the agent, a broker and a subscriber, in about a minute
+	@$(BIN)/vqa-agent demo
+
+test: $(READY) mosquitto lint  ## Everything that is checked: style, types, tests
+	@$(BIN)/python -m pytest -n 2
+
+lint: $(READY)  ## Style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY)  ## Bring the code into the project's form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later was not found: install it, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot make virtual environments: install them (Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing vqa-agent and what it needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+docs: $(READY)  ## Write the pages that follow from the code
+	@$(BIN)/python docs/generate.py
+
+mosquitto:
+	@command -v mosquitto >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing the broker mosquitto for the tests"; \
+			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto; } >/dev/null \
+				|| echo "mosquitto could not be installed: the tests that need a real broker are skipped"; \
+		else \
+			echo "mosquitto is not installed, and only root may install it (apt-get install mosquitto): the tests that need a real broker are skipped"; \
+		fi; }
+
+clean:  ## Remove the virtual environment and all that was generated
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache dist

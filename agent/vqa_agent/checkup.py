@@ -1,0 +1,165 @@
+"""Is everything there that the agent needs? One answer per question, with what to do about a bad one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from time import monotonic
+
+from vqa_agent.capture import Source, open_source
+from vqa_agent.config import Config, MqttSection, StreamSection
+from vqa_agent.errors import AgentError
+from vqa_agent.media import Fact, Format, Picture, Sound
+from vqa_agent.publish.session import connect
+
+READ_SECONDS = 3.0
+"""How long each input is read, in media seconds."""
+
+INPUT_PATIENCE = 20.0
+"""Seconds that an input has to give the first picture or sound."""
+
+TIME_ERROR = 5
+"""adjtimex(2) returns this while the clock is not synchronised."""
+
+
+class Grade(Enum):
+    GOOD = "good"
+    DOUBTFUL = "doubtful"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was found about one subject, in one line."""
+
+    grade: Grade
+    subject: str
+    text: str
+
+
+def check_machine(config: Config) -> list[Answer]:
+    """The state directory, the clock, the budget: nothing that leaves the machine."""
+    return [_state_dir(config.agent.state_dir), _clock(), _budget(config), _streams(config)]
+
+
+def check_network(config: Config) -> Iterator[Answer]:
+    """The broker and every input, all at the same time; answers come as they are known."""
+    with ThreadPoolExecutor(max_workers=max(2, len(config.stream) + 1)) as pool:
+        questions = [pool.submit(_broker, config)]
+        questions += [pool.submit(_input, stream) for stream in config.stream]
+        for question in as_completed(questions):
+            yield question.result()
+
+
+def _state_dir(directory: Path) -> Answer:
+    """Whether the directory, or the first of its parents that exists, can be written."""
+    existing = next(parent for parent in (directory, *directory.parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            free = os.statvfs(existing).f_bavail * os.statvfs(existing).f_frsize
+    except OSError as error:
+        return Answer(Grade.BAD, "state_dir", f"{existing}: {error.strerror}; let the agent's user write there")
+    if free < 200_000_000:
+        return Answer(Grade.DOUBTFUL, "state_dir", f"{directory}: only {free / 1e6:.0f} MB are free; make room")
+    return Answer(Grade.GOOD, "state_dir", f"{directory}: can be written, {free / 1e9:.1f} GB are free")
+
+
+def _clock() -> Answer:
+    """Whether the kernel says that the clock follows a reference: events carry wall-clock times."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "adjtimex"):
+        return Answer(Grade.DOUBTFUL, "clock", "this system does not say whether its clock is synchronised")
+    timex = ctypes.create_string_buffer(512)
+    state = libc.adjtimex(timex)
+    if state == TIME_ERROR:
+        return Answer(Grade.DOUBTFUL, "clock", "not synchronised: events will carry wrong times; set up NTP (chrony)")
+    if state < 0:
+        return Answer(Grade.DOUBTFUL, "clock", "this user may not ask whether the clock is synchronised")
+    return Answer(Grade.GOOD, "clock", "synchronised")
+
+
+def _budget(config: Config) -> Answer:
+    cores, cpu = os.cpu_count() or 1, config.budget.cpu
+    if cpu > cores:
+        return Answer(Grade.BAD, "budget", f"budget.cpu is {cpu:.0%}, but there are {cores} cores; at most {cores:.0%}")
+    return Answer(Grade.GOOD, "budget", f"{cpu:.0%} of a core of {cores}, {config.budget.memory / 1e6:.0f} MB")
+
+
+def _streams(config: Config) -> Answer:
+    if not config.stream:
+        return Answer(Grade.DOUBTFUL, "streams", "none is configured; add a [[stream]] with name and url")
+    return Answer(Grade.GOOD, "streams", ", ".join(stream.name for stream in config.stream))
+
+
+def _broker(config: Config) -> Answer:
+    settings: MqttSection = config.mqtt
+    if not settings.url:
+        return Answer(Grade.DOUBTFUL, "broker", "mqtt.url is not set: events stay in the outbox until they are too old")
+    try:
+        session = connect(settings, f"{config.agent.site}-{config.agent.id}-check")
+    except AgentError as error:
+        return Answer(Grade.BAD, "broker", str(error))
+    version = "MQTT 5" if session.is_mqtt5 else "MQTT 3.1.1 only, so the Last Will comes without a delay"
+    session.close()
+    secure = "" if settings.url.startswith("mqtts") else "; not encrypted: use mqtts:// on a network that is not yours"
+    return Answer(Grade.GOOD, "broker", f"{settings.url}: {version}{secure}")
+
+
+def _input(stream: StreamSection) -> Answer:
+    subject = f"stream {stream.name}"
+    source = replace(Source.from_config(stream), loop=False, realtime=False)
+    try:
+        found, counts = _read(source)
+    except AgentError as error:
+        return Answer(Grade.BAD, subject, str(error))
+    if not sum(counts.values()):
+        reason = "; ".join(sorted(found.reasons)) or "no answer"
+        return Answer(Grade.BAD, subject, f"{source.describe()}: neither pictures nor sound arrive: {reason}")
+    missing = [track for track, count in counts.items() if not count]
+    text = f"{source.describe()}: {describe(found.format)}"
+    if missing:
+        return Answer(Grade.DOUBTFUL, subject, f"{text}; no {missing[0]} in it: say so under expect if it should be")
+    return Answer(Grade.GOOD, subject, text)
+
+
+@dataclass(slots=True)
+class _Found:
+    format: Format
+    reasons: set[str]
+
+
+def _read(source: Source) -> tuple[_Found, dict[str, int]]:
+    """Read for `READ_SECONDS` from the first picture or sound on, or give up after `INPUT_PATIENCE`."""
+    counts = {"pictures": 0, "sound": 0}
+    reasons: set[str] = set()
+    began = monotonic()
+    with open_source(source) as capture:
+        first: float | None = None
+        for sample in capture.samples():
+            if isinstance(sample, Picture | Sound):
+                counts["pictures" if isinstance(sample, Picture) else "sound"] += 1
+                first = sample.time if first is None else first
+            elif isinstance(sample, Fact) and (reason := sample.detail.get("reason")):
+                reasons.add(str(reason))
+            if (first is not None and sample.time >= first + READ_SECONDS) or (
+                first is None and monotonic() - began > INPUT_PATIENCE
+            ):
+                break
+        return _Found(capture.format, reasons), counts
+
+
+def describe(known: Format) -> str:
+    """A format in words.
+
+    >>> describe(Format(video_codec="h264", width=1920, height=1080, rate=25.0, scan="progressive"))
+    'h264 1920x1080 25 progressive'
+    """
+    picture = f"{known.video_codec} {known.width}x{known.height} {known.rate:g} {known.scan}" if known.width else ""
+    sound = f"{known.audio_codec} {known.sample_rate} Hz {known.layout}" if known.audio_codec else ""
+    return ", ".join(part.strip() for part in (picture, sound) if part)

@@ -1,0 +1,1 @@
+"""The daemon: a supervisor, and one worker process per stream."""

@@ -1,0 +1,192 @@
+"""One configured stream and the worker process that watches it: started, heard, killed when it hangs, restarted."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from multiprocessing.connection import Connection
+from signal import Signals
+from typing import Any
+
+from vqa_agent.config import StreamSection
+from vqa_agent.event import EventDraft
+from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
+from vqa_agent.service.worker import Task, work
+
+log = logging.getLogger(__name__)
+
+HANG = 10.0
+"""Seconds without a heartbeat after which a worker is killed."""
+
+STALL = 30.0
+"""Seconds without a finished sample, heartbeats or not, after which it is. Every input states its signal twice a
+second, but opening one may take FFmpeg 10 s."""
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
+"""Seconds before a failed worker is started again: doubling with each failure in a row."""
+
+SOUND_RUN = 60.0
+"""Seconds after which a worker that still runs is no longer counted as failing in a row."""
+
+# A worker must not inherit the supervisor's threads and sockets, so it is not forked from it. The fork server is a
+# process without either that has imported what a worker needs: a worker starts in milliseconds and shares its memory.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["vqa_agent.service.worker"])
+
+
+class State(StrEnum):
+    STARTING = "starting"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    ENDED = "ended"
+
+
+@dataclass(slots=True)
+class _Run:
+    """A worker that was started."""
+
+    process: Any
+    pipe: Connection
+    since: float
+    heard: float
+
+
+class WatchedStream:
+    """A stream, kept watched. All moments are monotonic seconds, given from outside."""
+
+    def __init__(self, section: StreamSection, log_level: str = "info") -> None:
+        self.section = section
+        self.beat: Beat | None = None
+        self.state = State.STARTING
+        self.reason = ""
+        self.restarts = 0
+        self._log_level = log_level
+        self._level = 0
+        self._run: _Run | None = None
+        self._failures = 0
+        self._due = float("-inf")
+        self._ended: Ended | None = None
+
+    @property
+    def name(self) -> str:
+        return self.section.name
+
+    @property
+    def pid(self) -> int | None:
+        return self._run.process.pid if self._run else None
+
+    @property
+    def level(self) -> int:
+        return self._level
+
+    @property
+    def waits_on(self) -> list[Any]:
+        """What becomes ready when there is something to `take` or to `check`."""
+        return [self._run.pipe, self._run.process.sentinel] if self._run else []
+
+    def start(self, now: float) -> None:
+        """Start the worker, if it is due."""
+        if self._run or self.state is State.ENDED or now < self._due:
+            return
+        ours, theirs = CONTEXT.Pipe()
+        task = Task(self.section, self._level, self._log_level)
+        process = CONTEXT.Process(target=work, args=(task, theirs), name=f"vqa {self.name}", daemon=True)
+        process.start()
+        theirs.close()
+        self._run = _Run(process, ours, now, now)
+        self._ended = None
+
+    def take(self, now: float) -> list[EventDraft]:
+        """Read what the worker has said; its events."""
+        drafts: list[EventDraft] = []
+        if self._run is None:
+            return drafts
+        with suppress(EOFError, OSError):
+            while self._run.pipe.poll():
+                self._run.heard = now
+                match self._run.pipe.recv():
+                    case EventDraft() as draft:
+                        drafts.append(draft)
+                    case Beat() as beat:
+                        self._note(beat, now)
+                    case Ended() as ended:
+                        self._ended = ended
+        return drafts
+
+    def check(self, now: float) -> str:
+        """Why the worker has failed, if it has; it is then gone, and due again after a while. Empty: all is well."""
+        if self._run is None:
+            return ""
+        if self._ended is not None and not self._ended.error:
+            self._let_go()
+            self.state, self.reason = State.ENDED, "the file is over"
+            return ""
+        failure = self._failure(now)
+        if failure:
+            self._let_go()
+            self._failures += 1
+            self.restarts += 1
+            delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (self._failures - 1))
+            self._due, self.state, self.reason = now + delay, State.RESTARTING, failure
+            log.error("stream %s: its worker failed: %s; started again in %.0f s", self.name, failure, delay)
+        elif now - self._run.since >= SOUND_RUN:
+            self._failures = 0
+        return failure
+
+    def is_well(self, now: float) -> bool:
+        """Whether the worker makes progress, or none is meant to run."""
+        return self._run is None or not self._failure(now)
+
+    def set_level(self, index: int) -> None:
+        """Look as closely as this rung of the ladder, now and after a restart."""
+        self._level = index
+        self._send(SetLevel(index))
+
+    def ask_to_stop(self) -> None:
+        self._send(Stop())
+
+    def has_stopped(self) -> bool:
+        return self._run is None or not self._run.process.is_alive()
+
+    def kill(self) -> None:
+        """End the worker, whatever it does."""
+        self._let_go()
+
+    def _note(self, beat: Beat, now: float) -> None:
+        self.beat = beat
+        if beat.signal is not Signal.STARTING:
+            self.state, self.reason = State.RUNNING, ""
+
+    def _failure(self, now: float) -> str:
+        assert self._run is not None
+        if self._ended is not None:
+            return self._ended.error
+        if not self._run.process.is_alive():
+            return _cause(self._run.process.exitcode)
+        if now - self._run.heard > HANG:
+            return f"it hung: no heartbeat for {HANG:.0f} s"
+        if self.beat is not None and self.beat.stalled > STALL:
+            return f"it hung: no sample finished for {STALL:.0f} s"
+        return ""
+
+    def _let_go(self) -> None:
+        if self._run is None:
+            return
+        run, self._run, self.beat = self._run, None, None
+        run.process.kill()
+        run.process.join(1.0)
+        run.pipe.close()
+
+    def _send(self, order: SetLevel | Stop) -> None:
+        if self._run is not None:
+            with suppress(OSError):
+                self._run.pipe.send(order)
+
+
+def _cause(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"killed by {Signals(-exit_code).name}"
+    return f"it ended with status {exit_code}"

@@ -1,0 +1,171 @@
+"""The process of one stream: capture, sample, detect and judge. It ends when its supervisor does.
+
+Two threads share it. The main one takes samples through the pipeline. The other sends a heartbeat every second, with
+the age of the last finished sample in it, so that the supervisor can tell a waiting worker from a stuck one; it also
+obeys the supervisor, and ends the process at once when the supervisor is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from time import monotonic
+from typing import Any
+
+import psutil
+
+from vqa_agent.capture import Capture, Source, open_source
+from vqa_agent.config import StreamSection
+from vqa_agent.errors import AgentError
+from vqa_agent.event import draft
+from vqa_agent.judge import Decision
+from vqa_agent.logs import set_up_logging
+from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
+from vqa_agent.pipeline import Pipeline, build_detectors
+from vqa_agent.sample import LADDER
+from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
+
+BEAT = 1.0
+"""Seconds between heartbeats."""
+
+_MISSING = {"all": Signal.LOST, "video": Signal.NO_VIDEO, "audio": Signal.NO_AUDIO}
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker is to watch, on which rung it begins, and from which level on it logs."""
+
+    stream: StreamSection
+    level: int = 0
+    log_level: str = "info"
+
+
+class Worker:
+    """One stream being watched. `run()` returns when the stream or the supervisor ends."""
+
+    def __init__(self, task: Task, pipe: Connection) -> None:
+        stream = task.stream
+        expect = stream.expect.model_dump(exclude_none=True)
+        chosen = build_detectors(stream.profile, stream.defects, expect=expect)
+        self._pipeline = Pipeline(chosen, stream.profile)
+        self._pipeline.sampler.index = task.level
+        self._pipe = pipe
+        self._sending = threading.Lock()
+        self._capture: Capture | None = None
+        self._source = Source.from_config(stream)
+        self._stopping = threading.Event()
+        self._signal, self._reason = Signal.STARTING, ""
+        self._progress = monotonic()
+        self._pictures = self._sound_blocks = 0
+
+    def run(self) -> None:
+        """Watch until the input ends or the supervisor says stop."""
+        threading.Thread(target=self._attend, name="attend", daemon=True).start()
+        try:
+            with open_source(self._source) as capture:
+                self._capture = capture
+                capture.skip_frame = self._pipeline.sampler.level.skip_frame
+                self._watch(capture)
+            error = ""
+        except AgentError as failure:
+            error = str(failure)
+        if not self._stopping.is_set():
+            self._send(Ended(error))
+
+    def _watch(self, capture: Capture) -> None:
+        for sample in capture.samples():
+            self._note(sample)
+            self._report(capture, self._pipeline.feed(sample).decisions)
+            self._progress = monotonic()
+            if self._stopping.is_set():
+                break
+        if self._stopping.is_set():
+            return
+        self._signal = Signal.ENDED
+        self._report(capture, self._pipeline.finish().decisions)
+
+    def _note(self, sample: Sample) -> None:
+        if isinstance(sample, Picture):
+            self._pictures += 1
+        elif isinstance(sample, Sound):
+            self._sound_blocks += 1
+        else:
+            self._note_fact(sample)
+
+    def _note_fact(self, fact: Fact) -> None:
+        if fact.kind is FactKind.SIGNAL:
+            self._signal, self._reason = Signal.OK, ""
+        elif fact.kind is FactKind.NO_SIGNAL:
+            self._signal = _MISSING[str(fact.detail.get("missing", "all"))]
+            self._reason = str(fact.detail.get("reason", ""))
+
+    def _report(self, capture: Capture, decisions: Iterable[Decision]) -> None:
+        for decision in decisions:
+            self._send(draft(self._source.name, decision, capture.wall))
+
+    def _send(self, message: Any) -> None:
+        with self._sending:
+            try:
+                self._pipe.send(message)
+            except OSError:
+                os._exit(1)
+
+    def _attend(self) -> None:
+        """Beat and obey. Without a supervisor there is nobody to report to: end at once, whatever FFmpeg is at."""
+        due = monotonic()
+        while True:
+            try:
+                if self._pipe.poll(max(0.0, due - monotonic())):
+                    self._obey(self._pipe.recv())
+            except (EOFError, OSError):
+                os._exit(1)
+            if monotonic() >= due:
+                due = monotonic() + BEAT
+                self._send(self._beat())
+
+    def _obey(self, order: SetLevel | Stop) -> None:
+        if isinstance(order, Stop):
+            self._stopping.set()
+            if self._capture is not None:
+                self._capture.close()
+            return
+        self._pipeline.sampler.index = order.index
+        if self._capture is not None:
+            self._capture.skip_frame = LADDER[order.index].skip_frame
+
+    def _beat(self) -> Beat:
+        process, suite, capture = psutil.Process(), self._pipeline.suite, self._capture
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        accounts = suite.accounts
+        return Beat(
+            media_time=round(self._pipeline.media_time, 3),
+            stalled=monotonic() - self._progress,
+            latency=round(capture.latency, 3) if capture else 0.0,
+            level=self._pipeline.sampler.index,
+            signal=self._signal,
+            reason=self._reason,
+            cpu_seconds=used.ru_utime + used.ru_stime,
+            rss=process.memory_info().rss,
+            pictures=self._pictures,
+            sound_blocks=self._sound_blocks,
+            format=capture.format.detail() if capture else {},
+            coverage={name: suite.coverage(name) for name in accounts},
+            cost={name: round(account.cpu_seconds, 3) for name, account in accounts.items()},
+            faults={name: account.last_failure for name, account in accounts.items() if account.aside},
+        )
+
+
+def work(task: Task, pipe: Connection) -> None:
+    """Entry point of the process."""
+    # Ctrl-C and systemd may signal every process of the service; the supervisor alone decides, through the pipe.
+    # A handler that does nothing, unlike SIG_IGN, is not inherited by the programs that a stream's command starts.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
+    set_up_logging(task.log_level)
+    Worker(task, pipe).run()

@@ -1,0 +1,117 @@
+"""Writes the pages that follow from the code: `make docs`. A test fails when one of them is out of date.
+
+docs/agent.toml          the sample configuration
+docs/event.schema.json   the JSON Schema of an event
+docs/commands.md         every command and option
+docs/detectors/*.md      each detector's manual, rules and settings
+README.md                the table of detectors, between its marks
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from vqa_agent.cli import app
+from vqa_agent.cli.detectors import rule_text, sees
+from vqa_agent.detect import Detector, Profile, detectors
+from vqa_agent.event import schema
+from vqa_agent.sample_config import sample, settings_of
+
+ROOT = Path(__file__).parent.parent
+BEGIN, END = "<!-- detectors: written by make docs -->", "<!-- end of detectors -->"
+
+
+def pages() -> dict[Path, str]:
+    """The text of every generated page, by its path in the repository."""
+    made = {
+        Path("docs/agent.toml"): sample(),
+        Path("docs/event.schema.json"): json.dumps(schema(), indent=2) + "\n",
+        Path("docs/commands.md"): commands(),
+        Path("docs/detectors/README.md"): "# Detectors\n\n" + table("") + "\n",
+    }
+    for name, detector in detectors().items():
+        made[Path(f"docs/detectors/{name}.md")] = manual(detector)
+    made[Path("README.md")] = with_table((ROOT / "README.md").read_text(encoding="utf-8"))
+    return made
+
+
+def table(folder: str) -> str:
+    """All detectors with a link to each one's page."""
+    rows = ["| defect | reads | live: set, clear | file | what it sees |", "|---|---|---|---|---|"]
+    for name, detector in detectors().items():
+        live, file = (rule_text(detector.rules[profile]) for profile in (Profile.LIVE, Profile.FILE))
+        rows.append(f"| [{name}]({folder}{name}.md) | {detector.reads} | {live} | {file} | {_cell(sees(detector))} |")
+    return "\n".join(rows)
+
+
+def with_table(readme: str) -> str:
+    """The README with the present table between its marks."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table('docs/detectors/')}\n{END}{after}"
+
+
+def manual(detector: type[Detector[Any]]) -> str:
+    """One detector's page."""
+    text, _, _ = inspect.cleandoc(detector.manual()).partition(">>>")
+    rules = "\n".join(f"- {profile}: {rule_text(rule)}" for profile, rule in detector.rules.items())
+    rows = ["| setting | default | values | meaning |", "|---|---|---|---|"]
+    for each in settings_of(detector):
+        default = "from the rule" if each.default is None else f"`{each.default}`"
+        rows.append(f"| `{each.name}` | {default} | {_cell(each.type)} | {_cell(each.description)} |")
+    reports = f"Reports: {', '.join(detector.defects)}.\n\n" if detector.defects != (detector.name,) else ""
+    settings = "\n".join(rows)
+    return (
+        f"# {detector.name}\n\nReads {detector.reads}; {detector.cost}.\n\n{reports}{rules}\n\n{text.strip()}\n\n"
+        f"## Settings: `[stream.defects.{detector.name}]`\n\n{settings}\n"
+    )
+
+
+def commands() -> str:
+    """Every command with its options and examples."""
+    group: Any = typer.main.get_command(app)
+    parts = ["# Commands\n\nErrors are one line on stderr; a command that needs no more than it was given ends with 0.\n"]
+    for name, command in group.commands.items():
+        parts.append(f"\n## vqa-agent {name}\n\n{inspect.cleandoc(command.help)}\n\n")
+        rows = list(_parameters(command))
+        if rows:
+            parts.append("\n".join(["| | |", "|---|---|", *rows]) + "\n")
+        examples = [line.strip() for line in (command.epilog or "").splitlines() if line.startswith("  ")]
+        if examples:
+            parts.append("\n" + "\n".join(f"    {example}" for example in examples) + "\n")
+    return "".join(parts)
+
+
+def _parameters(command: Any) -> Iterator[str]:
+    for parameter in command.params:
+        if "--help" in parameter.opts:
+            continue
+        is_option = parameter.param_type_name == "option"
+        name = ", ".join(f"`{option}`" for option in parameter.opts) if is_option else f"`{parameter.metavar}`"
+        if is_option and parameter.metavar:
+            name += f" {parameter.metavar}"
+        yield f"| {name} | {_cell(parameter.help or '')} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main() -> None:
+    for path, text in pages().items():
+        (ROOT / path).parent.mkdir(exist_ok=True)
+        (ROOT / path).write_text(text, encoding="utf-8")
+    known = {f"{name}.md" for name in (*detectors(), "README")}
+    for stale in (ROOT / "docs/detectors").glob("*.md"):
+        if stale.name not in known:
+            stale.unlink()
+
+
+if __name__ == "__main__":
+    main()
