@@ -2,6 +2,7 @@
 
 docs/agent.toml          the sample configuration
 docs/event.schema.json   the JSON Schema of an event
+packaging/asyncapi.yaml  every channel and message, as AsyncAPI 3
 docs/commands.md         every command and option
 docs/detectors/*.md      each detector's manual, rules and settings
 README.md                the table of detectors, between its marks
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
+import yaml
 
 from vqa_agent.cli import app
 from vqa_agent.cli.detectors import rule_text, sees
 from vqa_agent.detect import Detector, Profile, detectors
 from vqa_agent.event import schema
+from vqa_agent.publish.asyncapi import document
 from vqa_agent.sample_config import sample, settings_of
 
 ROOT = Path(__file__).parent.parent
@@ -32,6 +35,7 @@ def pages() -> dict[Path, str]:
     made = {
         Path("docs/agent.toml"): sample(),
         Path("docs/event.schema.json"): json.dumps(schema(), indent=2) + "\n",
+        Path("packaging/asyncapi.yaml"): yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=110),
         Path("docs/commands.md"): commands(),
         Path("docs/detectors/README.md"): "# Detectors\n\n" + table("") + "\n",
     }
@@ -76,7 +80,9 @@ def manual(detector: type[Detector[Any]]) -> str:
 def commands() -> str:
     """Every command with its options and examples."""
     group: Any = typer.main.get_command(app)
-    parts = ["# Commands\n\nErrors are one line on stderr; a command that needs no more than it was given ends with 0.\n"]
+    parts = [
+        "# Commands\n\nErrors are one line on stderr; a command that needs no more than it was given ends with 0.\n"
+    ]
     for name, command in group.commands.items():
         parts.append(f"\n## vqa-agent {name}\n\n{inspect.cleandoc(command.help)}\n\n")
         rows = list(_parameters(command))

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.service.harness import MOSQUITTO, free_port, lines, mosquitto
+from tests.publish.broker import Mosquitto, free_port
+from tests.service.harness import lines
 from vqa_agent.cli import app
 from vqa_agent.config import validate
 from vqa_agent.detect import detectors
@@ -40,10 +41,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    with mosquitto(tmp_path_factory.mktemp("broker")) as url:
-        yield url
+    with Mosquitto(tmp_path_factory.mktemp("broker")) as broker:
+        yield broker.url
 
 
 class TestAnalyze:

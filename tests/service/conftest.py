@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.harness import MOSQUITTO, Agent, Subscriber, mosquitto
+from tests.publish.broker import Mosquitto
+from tests.service.harness import Agent, Subscriber
 from vqa_agent.simulate import defects, scenes, sounds
 from vqa_agent.simulate.encode import encode
 
@@ -21,10 +22,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[str]:
-    if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed")
-    with mosquitto(tmp_path) as url:
-        yield url
+    with Mosquitto(tmp_path) as broker:
+        yield broker.url
 
 
 @pytest.fixture

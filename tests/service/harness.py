@@ -1,18 +1,16 @@
-"""A real broker, a real agent in processes of its own, and a subscriber, for the tests of the service."""
+"""A real agent in processes of its own, and a subscriber, for the tests of the service."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,6 @@ import psutil
 from vqa_agent.config import MqttSection
 from vqa_agent.publish.subscriber import subscribe
 from vqa_agent.service import status as status_file
-
-MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
@@ -39,27 +35,6 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
             return value
         time.sleep(0.05)
     raise AssertionError(f"{what} did not happen within {seconds:.0f} s")
-
-
-@contextmanager
-def mosquitto(folder: Path) -> Iterator[str]:
-    """A real broker; its URL."""
-    port = free_port()
-    config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    assert MOSQUITTO is not None
-    broker = subprocess.Popen([MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: _listens(port), 5, "the broker's start")
-        yield f"mqtt://127.0.0.1:{port}"
-    finally:
-        broker.terminate()
-        broker.wait(5)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Subscriber:
