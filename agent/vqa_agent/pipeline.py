@@ -38,16 +38,18 @@ class Pipeline:
         self.suite = Suite(seats)
         self.judge = Judge(seats, profile)
         self.media_time = 0.0
+        self._pictures_up_to: float | None = None
 
     def feed(self, sample: Sample) -> Outcome:
         """Look at `sample`, if it is due, and judge what was seen."""
         self.media_time = max(self.media_time, sample.end)
-        self.suite.offer(sample)
         if isinstance(sample, Picture):
+            self.suite.offer(sample, self._left_out(sample))
             if not self.sampler.wants(sample):
                 return Outcome()
             findings = self.suite.look(sample, neural=self.sampler.wants_neural(sample))
         else:
+            self.suite.offer(sample)
             if isinstance(sample, Fact) and sample.kind is FactKind.RECONNECT:
                 self._interrupt()
             findings = self.suite.look(sample)
@@ -58,7 +60,18 @@ class Pipeline:
         findings = self.suite.close()
         return Outcome(findings, [*self.judge.weigh(findings), *self.judge.finish()])
 
+    def _left_out(self, picture: Picture) -> float:
+        """Media seconds of the pictures that the decoder left out before this one, because the level asks for it.
+
+        They count as not looked at: coverage would otherwise be a share of what was decoded, not of the material.
+        """
+        before, self._pictures_up_to = self._pictures_up_to, picture.end
+        if before is None or self.sampler.level.skip_frame == "DEFAULT":
+            return 0.0
+        return max(0.0, picture.time - before)
+
     def _interrupt(self) -> None:
+        self._pictures_up_to = None
         self.suite.reset()
         self.judge.interrupt()
 

@@ -100,6 +100,8 @@ class TestEveryDetector:
         assert look(detector, defect_of(name)) == first
 
     def test_survives_pickling_in_the_middle(self, name: str) -> None:
+        if reason := detectors()[name].skips.get("pickle"):
+            pytest.skip(reason)
         whole = look(samples.fresh(name), defect_of(name))
         material = defect_of(name)
         detector = samples.fresh(name)
@@ -127,7 +129,8 @@ class TestEveryDetector:
 
     @pytest.mark.parametrize("profile", list(Profile))
     def test_fires_on_its_own_defect(self, name: str, profile: Profile) -> None:
-        found = samples.names(samples.events(defect_of(name), profile, only=[name]))
+        settings = getattr(importlib.import_module(f"tests.detect.test_{name}"), "SETTINGS", {})
+        found = samples.names(samples.events(defect_of(name), profile, only=[name], **{name: settings}))
         assert set(found) & set(detectors()[name].defects)
 
     def test_keeps_to_its_declared_cost(self, name: str) -> None:

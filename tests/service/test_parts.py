@@ -181,3 +181,20 @@ def test_a_missing_file_is_a_failure_with_a_reason(tmp_path: Path) -> None:
         return stream.check(time.monotonic())
 
     assert "there is no such file" in until(failure, 10, "the failure")
+
+
+def test_systemd_hears_of_the_start_of_progress_and_of_the_end(systemd: socket.socket, tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(f'[agent]\nstate_dir = "{tmp_path}"\n')
+    daemon = subprocess.Popen([sys.executable, "-m", "vqa_agent", "run", "--config", str(config)])
+    try:
+        systemd.settimeout(15)
+        assert systemd.recv(1000) == b"READY=1\nSTATUS=watching 0 streams"
+        assert systemd.recv(1000).startswith(b"WATCHDOG=1\nSTATUS=0 of 0 streams watched")
+        daemon.send_signal(signal.SIGTERM)
+        heard = b""
+        while not heard.startswith(b"STOPPING=1"):
+            heard = systemd.recv(1000)
+        assert daemon.wait(5) == 0
+    finally:
+        daemon.kill()

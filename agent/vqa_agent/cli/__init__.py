@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from vqa_agent.cli import analyze, check, demo, detectors, reference, run, status, watch
-from vqa_agent.cli.output import err
+from vqa_agent.console import err
 from vqa_agent.errors import AgentError
 
 

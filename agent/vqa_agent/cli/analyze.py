@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vqa_agent.analyze import Analysis, FindingsFile, Summary, Watcher, plain, record, source_of
-from vqa_agent.cli.output import SEVERITY_STYLES, err, out, print_json
+from vqa_agent.console import SEVERITY_STYLES, err, out, print_json
 from vqa_agent.detect.interface import Finding, Profile
 from vqa_agent.errors import AgentError, InputError, UsageError
 from vqa_agent.judge import Decision

@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from vqa_agent.checkup import Answer, Grade, check_machine, check_network
-from vqa_agent.cli.output import err, out
 from vqa_agent.config import DEFAULT_PATH, load
+from vqa_agent.console import err, out
 from vqa_agent.errors import ConfigError
 from vqa_agent.logs import set_up_logging
 

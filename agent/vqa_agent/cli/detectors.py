@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from vqa_agent.cli.output import out, print_json
+from vqa_agent.console import out, print_json
 from vqa_agent.detect import Detector, Profile, Rule, detectors
 from vqa_agent.errors import UsageError
 from vqa_agent.sample_config import Setting, settings_of

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from vqa_agent import __version__
-from vqa_agent.cli.output import print_json
+from vqa_agent.console import print_json
 from vqa_agent.event import schema as event_schema
 from vqa_agent.sample_config import sample
 

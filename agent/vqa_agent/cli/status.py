@@ -15,8 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from vqa_agent.cli.output import SEVERITY_STYLES, out, print_json
 from vqa_agent.config import DEFAULT_PATH, DEFAULT_STATE_DIR, load
+from vqa_agent.console import SEVERITY_STYLES, out, print_json
 from vqa_agent.errors import ConfigError
 from vqa_agent.service.messages import Signal
 from vqa_agent.service.status import Health, Status, StreamStatus, Verdict, judge, read, status_paths

@@ -14,8 +14,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from vqa_agent.cli.output import SEVERITY_STYLES, out, print_json
 from vqa_agent.config import DEFAULT_PATH, MqttSection, load, validate
+from vqa_agent.console import SEVERITY_STYLES, out, print_json
 from vqa_agent.event import Event, State
 from vqa_agent.logs import set_up_logging
 from vqa_agent.publish.subscriber import EVERYTHING, subscribe

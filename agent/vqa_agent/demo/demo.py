@@ -21,10 +21,10 @@ from typing import Any
 
 from rich.text import Text
 
-from vqa_agent.cli.output import SEVERITY_STYLES, out
 from vqa_agent.config import MqttSection, validate
+from vqa_agent.console import SEVERITY_STYLES, out
 from vqa_agent.demo.broker import EmbeddedBroker
-from vqa_agent.demo.programme import PARTS, SETTINGS, build
+from vqa_agent.demo.programme import PARTS, SETTINGS, Part, build
 from vqa_agent.demo.sender import Sender, Sent
 from vqa_agent.errors import AgentError
 from vqa_agent.event import Event, State
@@ -64,24 +64,26 @@ class Expectation:
         return True
 
 
-def run_demo(url: str = "") -> bool:
+def run_demo(url: str = "", parts: tuple[Part, ...] = PARTS) -> bool:
     """The whole demonstration; whether every defect that was sent arrived, opened and closed, over MQTT."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vqa-demo-")))
         _say("set-up", "drawing and encoding a programme with defects in it")
-        build(folder / "programme.ts")
+        build(folder / "programme.ts", parts)
+        version = "auto"
         if not url:
+            version = "3.1.1"
             url = stack.enter_context(EmbeddedBroker()).url
             _say("set-up", f"an MQTT broker runs inside this process, at {url}")
-        settings = validate({"mqtt": {"url": url}}, path=Path("--mqtt")).mqtt
+        settings = validate({"mqtt": {"url": url, "version": version}}, path=Path("--mqtt")).mqtt
         topics = Topics("demo", f"demo-{secrets.token_hex(3)}")
         messages = stack.enter_context(_subscriber(settings, topics))
         stack.callback(_tidy, settings, topics)
         port = _free_port()
-        _write_config(folder / "agent.toml", folder / "state", topics, url, port)
+        _write_config(folder / "agent.toml", folder / "state", topics, settings, port)
         agent = stack.enter_context(_agent(folder))
         _await_agent(messages, agent, folder)
-        sender = Sender(folder / "programme.ts", f"udp://127.0.0.1:{port}", PARTS)
+        sender = Sender(folder / "programme.ts", f"udp://127.0.0.1:{port}", parts)
         plan = sender.start()
         stack.callback(sender.stop)
         return _follow(messages, plan, lambda: _check(agent, folder))
@@ -220,13 +222,13 @@ def _last_words(folder: Path) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-def _write_config(path: Path, state_dir: Path, topics: Topics, url: str, port: int) -> None:
+def _write_config(path: Path, state_dir: Path, topics: Topics, mqtt: MqttSection, port: int) -> None:
     lines = [
         "[agent]",
         f"id = {toml_value(topics.agent)}",
         f"site = {toml_value(topics.site)}",
         f"state_dir = {toml_value(str(state_dir))}",
-        f"[mqtt]\nurl = {toml_value(url)}",
+        f"[mqtt]\nurl = {toml_value(mqtt.url)}\nversion = {toml_value(mqtt.version)}",
         f'[[stream]]\nname = "{STREAM}"\nurl = "udp://127.0.0.1:{port}"',
     ]
     for defect, settings in SETTINGS.items():

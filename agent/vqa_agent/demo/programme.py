@@ -27,10 +27,10 @@ class Part:
 
 
 PARTS: tuple[Part, ...] = (
-    Part(5, "a clean programme: a camera that pans, and speech"),
+    Part(5, "a clean programme: a camera that pans, and music"),
     Part(6, "a black picture while the sound goes on", "black", "the picture is gone, the sound is not"),
     Part(4, "the clean programme again"),
-    Part(6, "a picture that stands still under speech", "freeze", "the picture stopped in the middle of movement"),
+    Part(6, "a picture that stands still under music", "freeze", "the picture stopped in the middle of movement"),
     Part(4, "the clean programme again"),
     Part(6, "the programme without its sound", "silence", "all channels are silent"),
     Part(3, "the clean programme again"),
@@ -50,7 +50,7 @@ def build(path: Path, parts: tuple[Part, ...] = PARTS) -> None:
     """Draw, record and encode every part that is sent, one after the other."""
     seconds = sum(part.seconds for part in parts if part.sent)
     pictures = scenes.pan(seconds, noise=0.0)
-    sound = sounds.speech(seconds)
+    sound = sounds.music(seconds)
     start = 0.0
     for part in (part for part in parts if part.sent):
         end = start + part.seconds

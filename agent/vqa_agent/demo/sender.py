@@ -16,6 +16,9 @@ import av.error
 
 from vqa_agent.demo.programme import Part
 
+DATAGRAM = 7 * 188
+"""Bytes in a datagram: as many transport packets as Ethernet carries unfragmented."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -54,7 +57,7 @@ class Sender:
             packets = source.demux()
             base: float | None = None
             for start, seconds, offset in self._stretches():
-                with av.open(self._url, "w", format="mpegts", options={"pkt_size": "1316"}) as output:
+                with av.open(f"{self._url}?pkt_size={DATAGRAM}", "w", format="mpegts") as output:
                     tracks = {track.index: output.add_stream_from_template(track) for track in source.streams}
                     for packet in packets:
                         if packet.dts is None:

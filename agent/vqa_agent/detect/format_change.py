@@ -36,8 +36,8 @@ class FormatChange(Detector[FormatChangeSettings]):
 
     Formula: each known field of the format is compared with the last known one, and with what is expected. Rates are
     equal within 0.02 pictures a second for `expect`, and within 5 % from before to now, since a variable frame rate is
-    only estimated. A change is one event that closes after clear_time, unless it leads to what is expected; a mismatch lasts until the format
-    fits.
+    only estimated. A change is one event that closes after clear_time, unless it leads to what is expected; a mismatch
+    lasts until the format fits.
 
     Settings: `expect` of the stream names what is right; without it only changes are reported.
 

@@ -115,6 +115,8 @@ class Detector(Generic[S]):
     defects: ClassVar[tuple[str, ...]]
     rules: ClassVar[Mapping[Profile, Rule]]
     settings_type: ClassVar[type[Settings]]
+    skips: ClassVar[Mapping[str, str]] = {}
+    """Checks of the contract that cannot be kept, each with its reason."""
 
     def __init__(self, settings: S, profile: Profile = Profile.LIVE) -> None:
         self.settings = settings

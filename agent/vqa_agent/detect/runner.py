@@ -76,9 +76,9 @@ class Suite:
             findings += self._ask(seat, sample)
         return findings
 
-    def offer(self, sample: Sample) -> None:
-        """Count the media time of a sample that arrived, whether or not it is looked at."""
-        self.offered[READS[type(sample)][0]] += sample.duration
+    def offer(self, sample: Sample, left_out: float = 0.0) -> None:
+        """Count the media time of a sample that arrived, looked at or not, and of what was `left_out` before it."""
+        self.offered[READS[type(sample)][0]] += sample.duration + left_out
 
     def coverage(self, name: str) -> float | None:
         """Share of the media seconds that `name` looked at; None while there was nothing to look at."""

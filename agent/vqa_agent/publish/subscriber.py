@@ -52,6 +52,8 @@ def subscribe(
 
 def _decoded(messages: list[tuple[str, bytes]]) -> Iterator[tuple[str, Any]]:
     for topic, payload in messages:
+        if not payload:
+            continue  # a retained message was taken back
         try:
             yield topic, decode(payload)
         except ValueError as error:

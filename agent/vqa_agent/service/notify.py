@@ -15,13 +15,6 @@ class Notifier:
         if self._address.startswith("@"):
             self._address = "\0" + self._address[1:]
 
-    @property
-    def watchdog_interval(self) -> float | None:
-        """Seconds within which systemd wants to be told WATCHDOG=1; None: it does not watch."""
-        ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        microseconds = os.environ.get("WATCHDOG_USEC", "")
-        return int(microseconds) / 1e6 if ours and microseconds.isdigit() and int(microseconds) else None
-
     def tell(self, **values: str | int) -> None:
         """Send `READY=1`, `WATCHDOG=1`, `STATUS=...` and the like in one message."""
         if not self._address:

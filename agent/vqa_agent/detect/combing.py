@@ -1,0 +1,168 @@
+"""Rows of two fields, woven into one picture where a progressive one is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, register
+from vqa_agent.expect import Expect
+from vqa_agent.media import Picture, Plane
+
+STRIPS, STRIP = 12, 16
+"""Strips of so many neighbouring columns that are looked at, evenly over the width."""
+
+WINDOW = 8
+"""Rows of a window: four of each field."""
+
+INSIDE = 0.5
+"""Share of the comb that rows of one field may differ from each other: more is fine detail, not a comb."""
+
+CHANGE = 6.0
+"""Code values by which a field changes in a window that moves."""
+
+FEWEST = 24
+"""Moving windows that are needed before anything is said."""
+
+EVERY = 2
+"""One in so many pictures is looked at."""
+
+PAUSE = 2.0
+"""Seconds without movement for which nothing is said, rather than that there is no comb."""
+
+FLAG_MEMORY = 5.0
+"""Seconds for which a stream counts as interlaced after a picture was flagged so."""
+
+Fields: TypeAlias = NDArray[np.uint8]
+
+
+class CombingSettings(Settings):
+    comb: float = Field(8.0, gt=0, le=100, description="Least difference between the fields, in code values.")
+    share: float = Field(0.015, gt=0, le=1, description="Share of the moving windows that are combed.")
+    expect: Expect = Field(Expect(), description="What the stream should carry (from the stream's own section).")
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """Mean luma of both fields in each window, in code values."""
+
+    even: NDArray[np.float32]
+    odd: NDArray[np.float32]
+
+
+@register(
+    "combing",
+    reads="video",
+    cost="moderate",
+    live=Rule(set_time=10.0, clear_time=10.0, share=0.5),
+    file=Rule(set_time=2.0, clear_time=1.0, share=0.5),
+)
+class Combing(Detector[CombingSettings]):
+    """Sees: the comb of interlaced pictures that are shown as progressive ones.
+
+    Formula: 12 strips of 16 columns at full height, every second picture, in windows of 8 rows by 1 column. A window
+    moves when the mean of one of its fields changes by 6 code values from look to look. It is combed when the means
+    of its even and its odd rows differ by `comb` or more, while neighbouring rows of one field differ by no more than
+    half of that. A picture is combed when this holds for `share` of its moving windows. Pictures without movement
+    say nothing. A stream that flags its pictures as interlaced is right to have combs, unless `expect` says
+    scan = "progressive"; with scan = "interlaced" nothing is ever reported.
+
+    Settings: raise `comb` for noisy sources; raise `share` to overlook combs in small insets and archive material.
+
+    Mistakes: fine horizontal stripes that flicker or scroll. Misses: combs that were scaled in height, combs of
+    chroma only, interlacing in pictures that hardly move.
+
+    Source: areas of Baylon's comb measure and of inverse telecine (differences across against within fields), as
+    in ffmpeg idet; "share of pictures classed interlaced against expected" as QC tools report it.
+
+    >>> from vqa_agent.simulate import motion, scenes
+    >>> combing, before, bad = Combing(CombingSettings()), None, []
+    >>> for number, image in enumerate(motion.weave(scenes.action(2.0, (320, 180)), 0.0, 1.0)):
+    ...     luma = image[..., 1]
+    ...     before = Picture(time=number / 25, duration=0.04, luma=luma, previous=before, index=number)
+    ...     bad += [finding.start < 1.0 for finding in combing.look(before) if finding.bad]
+    >>> len(bad) > 8, all(bad)
+    (True, True)
+    """
+
+    def reset(self) -> None:
+        self._before: _Means | None = None
+        self._looks = 0
+        self._flagged: float | None = None
+        self._moved = 0.0
+
+    def look(self, picture: Picture) -> Iterable[Finding]:
+        if picture.interlaced:
+            self._flagged = picture.time
+        self._looks += 1
+        if self._looks % EVERY and self._before is not None:
+            return
+        if self._is_expected(picture.time) or picture.height < 2 * WINDOW or picture.width < STRIPS * STRIP:
+            yield self._finding(picture, 0.0)
+            return
+        even, odd = fields(picture)
+        now, before = _Means(window_means(even), window_means(odd)), self._before
+        self._before = now
+        if before is None or before.even.shape != now.even.shape:
+            return
+        share = self._share(even, odd, now, before)
+        if share is not None:
+            self._moved = picture.time
+        elif picture.time - self._moved <= PAUSE:
+            return
+        yield self._finding(picture, share or 0.0)
+
+    def _is_expected(self, time: float) -> bool:
+        scan = self.settings.expect.scan
+        flagged = self._flagged is not None and time - self._flagged <= FLAG_MEMORY
+        return scan == "interlaced" or (flagged and scan != "progressive")
+
+    def _share(self, even: Fields, odd: Fields, now: _Means, before: _Means) -> float | None:
+        """Share of the moving windows that are combed; None where too few move."""
+        moving = (np.abs(now.even - before.even) >= CHANGE) | (np.abs(now.odd - before.odd) >= CHANGE)
+        count = int(np.count_nonzero(moving))
+        if count < FEWEST:
+            return None
+        comb = np.abs(now.even - now.odd)
+        inside = np.maximum(_steps(even), _steps(odd))
+        combed = moving & (comb >= self.settings.comb) & (inside <= INSIDE * comb)
+        return int(np.count_nonzero(combed)) / count
+
+    def _finding(self, picture: Picture, share: float) -> Finding:
+        bad = share >= self.settings.share
+        return Finding(
+            detector=self.name,
+            start=picture.time,
+            end=picture.time + EVERY * picture.duration,
+            score=min(1.0, 0.5 + share) if bad else min(0.49, share / self.settings.share / 2),
+            bad=bad,
+            detail={"windows": round(share, 3)} if bad else {},
+        )
+
+
+def fields(picture: Picture) -> tuple[Fields, Fields]:
+    """Even and odd rows of the strips, (rows of whole windows / 2, strips x columns), 8 bit."""
+    left = np.linspace(0, picture.width - STRIP, STRIPS + 2)[1:-1].astype(int)
+    rows = picture.height // WINDOW * WINDOW
+    strips = np.concatenate([picture.luma[:rows, start : start + STRIP] for start in left], axis=1)
+    samples: Plane = (strips >> (picture.depth - 8)).astype(np.uint8) if picture.depth > 8 else strips.astype(np.uint8)
+    return np.ascontiguousarray(samples[0::2]), np.ascontiguousarray(samples[1::2])
+
+
+def window_means(rows: Plane) -> NDArray[np.float32]:
+    """Mean of each window's rows of one field."""
+    height, width = rows.shape
+    means = cv2.resize(rows, (width, height * 2 // WINDOW), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, dtype=np.float32)
+
+
+def _steps(rows: Plane) -> NDArray[np.float32]:
+    """Mean difference of neighbouring rows of one field in each window."""
+    steps = cv2.absdiff(rows[1:], rows[:-1])
+    return window_means(np.concatenate([steps, steps[-1:]]))

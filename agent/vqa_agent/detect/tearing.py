@@ -1,0 +1,191 @@
+"""Rows of two moments in one picture."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, register
+from vqa_agent.media import Picture, Plane
+
+BACK = 3
+"""Pictures back in which the rows of a torn picture are looked for."""
+
+KEPT = BACK + 3
+"""Pictures kept: one to come, the one that is judged, and those before it."""
+
+BAND = 24
+"""One in so many rows on either side of the line is looked at."""
+
+EDGE = 3
+"""Rows next to the line, on either side, that must already agree with their side."""
+
+FLOOR = 0.3
+"""Code values that are added to movement, so that next to none is not divided by nothing."""
+
+EXTRA = 0.1
+"""Added to what is left of the movement, for the same reason: noise is never nothing."""
+
+AGAIN, AGAIN_ROWS = 10.0, 0.02
+"""Seconds, and a share of the height, within which a line in the same place is the same line."""
+
+AROUND = 8
+"""Rows on either side of a line that say how much rows there differ from each other."""
+
+Rows: TypeAlias = NDArray[np.float32]
+
+
+class TearingSettings(Settings):
+    motion: float = Field(1.0, gt=0, le=20, description="Least movement on both sides of the line, in code values.")
+    contrast: float = Field(3.5, ge=2, le=10, description="Times that one side must move more than the other.")
+    edge: float = Field(1.1, ge=1, le=5, description="Times that a line which stays must stand out from its rows.")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A picture: its reduced luma, how each row differs from the next, and each row from pictures before."""
+
+    time: float
+    end: float
+    small: Plane
+    steps: Rows
+    changes: list[Rows]
+    """Mean change of each row to the last, the second-last and the third-last picture."""
+
+
+@register(
+    "tearing",
+    reads="video",
+    cost="cheap",
+    live=Rule(set_time=5.0, clear_time=10.0, count=3),
+    file=Rule(set_time=5.0, clear_time=2.0, count=3),
+)
+class Tearing(Detector[TearingSettings]):
+    """Sees: a picture whose rows below a line come from another moment than those above it.
+
+    Formula: the change of every row of the reduced luma to each of the last three pictures. Where a picture is torn,
+    the rows on one side of the line repeat an earlier picture although they moved just before and move again just
+    after, and those on the other side do not: `contrast` is the ratio of their changes, each relative to the movement
+    of the same rows around that time, in a band of 4 % of the height on either side and right beside the line. A line
+    that is seen again in the same place must also be a break in the picture itself: its two rows differ `edge` times
+    more than the rows around it do, and than the same rows of the other picture. One picture of latency.
+
+    Settings: lower `motion` for slower movement; raise `contrast` or `edge` for fewer findings. `row` of the detail
+    is where the line is, as a share of the height.
+
+    Mistakes: two sources of different rates one above the other without any edge between them. Misses: a tear that is
+    in every picture at the same row, since no row is then ever repeated; tears in still or hardly moving rows.
+
+    Source: repetition of rows as in the tearing measures of game capture (FCAT counts the rows of each rendered
+    picture); break of the rows at the line as in interlace and shear detection.
+
+    >>> from vqa_agent.simulate import motion, scenes
+    >>> torn = motion.tear(scenes.pan(2.0, (320, 180)), 0.5, 2.0, share=0.3)
+    >>> tearing, before, rows = Tearing(TearingSettings()), None, []
+    >>> for number, image in enumerate(torn):
+    ...     before = Picture(time=number / 25, duration=0.04, luma=image[..., 1], previous=before, index=number)
+    ...     rows += [finding.detail["row"] for finding in tearing.look(before) if finding.bad]
+    >>> len(rows) >= 5, all(0.1 < row < 0.9 for row in rows)
+    (True, True)
+    """
+
+    def reset(self) -> None:
+        self._index: int | None = None
+        self._seen: deque[_Seen] = deque(maxlen=KEPT)
+        self._lines: deque[tuple[float, float]] = deque()
+
+    def look(self, picture: Picture) -> Iterable[Finding]:
+        small = picture.small
+        following = self._index is not None and picture.index == self._index + 1
+        if not following or (self._seen and self._seen[-1].small.shape != small.shape):
+            self._seen.clear()
+        self._index = picture.index
+        before = list(self._seen)[: -BACK - 1 : -1]
+        changes = [_rows(small, other.small) for other in before]
+        self._seen.append(_Seen(picture.time, picture.end, small, _rows(small[1:], small[:-1]), changes))
+        if len(self._seen) == KEPT:
+            yield self._judge()
+
+    def _judge(self) -> Finding:
+        """Whether the last picture but one is torn, or repeats rows of one that is."""
+        torn, place, contrast = self._seen[-2], 0.0, 0.0
+        for back in range(1, BACK + 1):
+            strength, row = self._line(back)
+            share = row / len(torn.small)
+            if strength > contrast and strength >= self.settings.contrast and self._is_line(back, row, share):
+                contrast, place = strength, share
+        bad = contrast > 0
+        if bad:
+            self._lines.append((torn.time, place))
+        return Finding(
+            detector=self.name,
+            start=torn.time,
+            end=torn.end,
+            score=min(1.0, contrast / 10 + 0.3) if bad else 0.0,
+            bad=bad,
+            region=(0.0, round(max(0.0, place - 0.02), 3), 1.0, 0.04) if bad else None,
+            detail={"row": round(place, 3)} if bad else {},
+        )
+
+    def _line(self, back: int) -> tuple[float, int]:
+        """The sharpest line between rows that repeat those of `back` pictures ago and rows that do not."""
+        seen = list(self._seen)
+        judged = len(seen) - 2
+        near = [judged + 1, judged - 1] if back == 1 else [judged + 1, *range(judged - back, judged + 1)]
+        moved: Rows = np.minimum.reduce([seen[number].changes[0] for number in near])
+        changed = seen[judged].changes[back - 1]
+        rows = len(changed)
+        band = max(EDGE + 1, rows // BAND)
+        lines = np.arange(band + 1, rows - band - 1)
+        if not len(lines):
+            return 0.0, 0
+        wide, close = (_sides(changed, moved, lines, length) for length in (band, EDGE))
+        lively = np.minimum(wide[2], wide[3]) >= self.settings.motion
+        upper = np.maximum(wide[0], close[0]), np.minimum(np.minimum(wide[0], close[0]), 1.0)
+        lower = np.maximum(wide[1], close[1]), np.minimum(np.minimum(wide[1], close[1]), 1.0)
+        contrast = np.maximum(upper[1] / (lower[0] + EXTRA), lower[1] / (upper[0] + EXTRA)) * lively
+        best = int(contrast.argmax())
+        return float(contrast[best]), int(lines[best])
+
+    def _is_line(self, back: int, row: int, share: float) -> bool:
+        """Whether the line moves about, as no edge of a graphic does, or else breaks the picture."""
+        torn = self._seen[-2]
+        while self._lines and self._lines[0][0] < torn.time - AGAIN:
+            self._lines.popleft()
+        if all(abs(share - other) > AGAIN_ROWS for _, other in self._lines):
+            return True
+        return self._breaks(torn.steps, self._seen[-2 - back].steps, row)
+
+    def _breaks(self, one: Rows, other: Rows, row: int) -> bool:
+        """Whether one of two pictures, and not the other, has an edge across its whole width at `row`."""
+        least = self.settings.edge
+        for line in range(max(AROUND + 1, row - EDGE), min(len(one) - AROUND - 1, row + EDGE - 1)):
+            for steps, clean in ((one, other), (other, one)):
+                around = np.concatenate([steps[line - AROUND : line - 1], steps[line + 2 : line + AROUND + 1]])
+                if steps[line] >= least * (np.median(around) + 0.5) and steps[line] >= least * (clean[line] + 0.5):
+                    return True
+        return False
+
+
+def _rows(one: Plane, other: Plane) -> Rows:
+    """(rows,) mean absolute difference of each row, in code values."""
+    changes = cv2.reduce(cv2.absdiff(one, other), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
+    return np.asarray(changes, dtype=np.float32).ravel()
+
+
+def _sides(changed: Rows, moved: Rows, lines: NDArray[np.int64], length: int) -> tuple[Rows, Rows, Rows, Rows]:
+    """Change relative to movement above and below each line, and the movement itself, over `length` rows.
+
+    The row at the line itself is left out: reduction mixes both moments there.
+    """
+    sums = [np.concatenate([[0.0], np.cumsum(rows)]) for rows in (changed, moved)]
+    above = [(total[lines - 1] - total[lines - 1 - length]) / length for total in sums]
+    below = [(total[lines + 1 + length] - total[lines + 1]) / length for total in sums]
+    return above[0] / (above[1] + FLOOR), below[0] / (below[1] + FLOOR), above[1], below[1]
