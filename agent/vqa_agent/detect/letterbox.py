@@ -25,6 +25,9 @@ DARK = 0.05
 LIT_EDGE = 0.7
 """Share of a row that is lit just inside of a bar: pictures end along their whole side."""
 
+LIT_PICTURE = 0.4
+"""Share of most rows that must be lit before anything can be told."""
+
 LIT_BAR = 0.05
 """Share of a row that may be lit in a bar, but for a logo or a subtitle in it."""
 
@@ -176,17 +179,15 @@ class Letterbox(Detector[LetterboxSettings]):
 
 def active_area(lit: NDArray[np.bool_]) -> Area | None:
     """The part of the picture inside its bars; None where it is too dark, or too uneven, to tell."""
-    rows, columns = lit.mean(axis=1), lit.mean(axis=0)
-    top, bottom = _bar(rows), _bar(rows[::-1])
-    if top is None or bottom is None:
-        return None
-    inner = lit[top : lit.shape[0] - bottom]
-    columns = inner.mean(axis=0)
-    left, right = _bar(columns), _bar(columns[::-1])
-    if left is None or right is None:
-        return None
-    # Between pillars a row is lit only as far as the pillars leave it.
     height, width = lit.shape
+    sides: list[int] = []
+    for profile in (lit.mean(axis=1), lit.mean(axis=0)):
+        for end in (profile, profile[::-1]):
+            bar = _bar(end)
+            if bar is None:
+                return None
+            sides.append(bar)
+    top, bottom, left, right = sides
     if not (_even(top, bottom, height) and _even(left, right, width)):
         return None
     return Area(top / height, bottom / height, left / width, right / width)
@@ -194,7 +195,20 @@ def active_area(lit: NDArray[np.bool_]) -> Area | None:
 
 def _bar(profile: NDArray[np.float64]) -> int | None:
     """Rows of the bar at the beginning of `profile` (share of each row that is lit); None where nobody can tell."""
-    raise NotImplementedError
+    # Between pillars a row is lit only as far as the pillars leave it.
+    most = float(np.quantile(profile, 0.9))
+    if most < LIT_PICTURE:
+        return None
+    share = profile / most
+    if min(share[:2]) > LIT_BAR:
+        return 0
+    limit = round(FRAME * len(share))
+    dark = share <= LIT_BAR
+    edges = np.flatnonzero(dark[:limit] & (share[SOFT + 1 : limit + SOFT + 1] >= LIT_EDGE))
+    for edge in edges[::-1]:
+        if dark[: edge + 1].mean() >= 1 - WRITTEN and share[: edge + 1].max() < LIT_EDGE:
+            return int(edge) + 1
+    return None
 
 
 def _even(one: int, other: int, side: int) -> bool:
@@ -202,5 +216,9 @@ def _even(one: int, other: int, side: int) -> bool:
 
 
 def _fits(lit: NDArray[np.bool_], area: Area) -> bool:
-    """Whether nothing is lit where the bars of `area` are, but for what bars may carry."""
-    raise NotImplementedError
+    """Whether hardly anything is lit where the bars of `area` are, but for what bars may carry."""
+    height, width = lit.shape
+    top, bottom = round(area.top * height), round(area.bottom * height)
+    left, right = round(area.left * width), round(area.right * width)
+    bars = lit[:top], lit[height - bottom :], lit[:, :left], lit[:, width - right :]
+    return all(not bar.size or bar.mean() <= WRITTEN / 2 for bar in bars)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, register
@@ -31,9 +32,9 @@ class SolidColorSettings(Settings):
 class SolidColor(Detector[SolidColorSettings]):
     """Sees: a picture of one colour (blue, green, grey ...), as mixers and capture cards show without a signal.
 
-    Formula: with the median luma and chroma as the colour, at least `area` of the pixels of the reduced luma lie
-    within `tolerance` of it, at least `area` of the chroma pixels too, and the picture is even: averaged over 16 x 9
-    fields the luma of the matching fields deviates by at most `unevenness`, and nothing else is spread over it.
+    Formula: with the commonest luma and the median chroma as the colour, at least `area` of the pixels of the reduced
+    luma lie within `tolerance` of it, at least `area` of the chroma pixels too, and the picture is even: averaged over
+    16 x 9 fields the luma of the matching fields deviates by at most `unevenness`, and nothing else is spread over it.
 
     Settings: lower `area` to accept larger overlays; raise `unevenness` to accept gradients (a clear sky is one).
 
@@ -50,18 +51,22 @@ class SolidColor(Detector[SolidColorSettings]):
     """
 
     def look(self, picture: Picture) -> Iterable[Finding]:
-        planes = (picture.small, *(picture.small_chroma or ()))
-        colour = [int(np.median(plane[::4, ::4])) for plane in planes]
         reach = max(1, round(self.settings.tolerance * picture.levels.span))
-        share = min(_share(plane, code, reach) for plane, code in zip(planes, colour, strict=True))
-        bad = share >= self.settings.area and self._is_even(picture, colour[0], reach)
+        code, share = densest(picture.histogram, reach)
+        colour = [code]
+        # Most pictures fail here already: their chroma is not even reduced.
+        if share >= self.settings.area and picture.small_chroma is not None:
+            for plane in picture.small_chroma:
+                colour.append(int(np.median(plane)))
+                share = min(share, _share(plane, colour[-1], reach))
+        bad = share >= self.settings.area and self._is_even(picture, code, reach)
         yield Finding(
             detector=self.name,
             start=picture.time,
             end=picture.end,
             score=share if bad else min(share, 0.49),
             bad=bad,
-            detail={"color": to_hex(colour, picture), "area": round(share, 3)},
+            detail={"color": to_hex(colour, picture), "area": round(share, 3)} if bad else {},
         )
 
     def _is_even(self, picture: Picture, code: int, reach: int) -> bool:
@@ -73,6 +78,15 @@ class SolidColor(Detector[SolidColorSettings]):
         limit = self.settings.unevenness * picture.levels.span
         disturbed = np.abs(fields - code) > max(1.0, 3 * limit)
         return float(fields[~disturbed].std()) <= limit if np.count_nonzero(disturbed) <= 14 else False
+
+
+def densest(histogram: NDArray[np.float64], reach: int) -> tuple[int, float]:
+    """The mean code value of the fullest stretch of 2 `reach` + 1 codes, and its share of the pixels."""
+    width = 2 * reach + 1
+    shares = np.convolve(histogram, np.ones(width), "valid")
+    first = int(np.argmax(shares))
+    stretch = histogram[first : first + width]
+    return round(first + float(np.arange(width) @ stretch) / float(stretch.sum())), float(shares[first])
 
 
 def _share(plane: Plane, code: int, reach: int) -> float:
