@@ -23,14 +23,29 @@ DOUBTFUL = 0.6
 DOUBTS = 0.15
 """Share of such pictures beyond which nothing is said of the cadence."""
 
-LOSSY = 0.6
-"""Share of a picture's movement beyond which a long hold has lost a picture."""
+LONGER = 1.25
+"""Times its usual length that a long hold may have in a cadence: one of three where two and three take turns."""
 
-PERIODIC_HOLDS, PERIODIC_SHARE, PERIODIC_MISS, LEAST_PERIOD = 5, 0.75, 0.8, 4.0
-"""Long holds are periodic when this share of so many or more lies within these steps of a multiple of the period."""
+LOSSY = 0.4
+"""Share of a picture's movement that most long holds must have lost before they are lossy: a quarter may miss it."""
+
+FAINT = 0.4
+"""A picture that moves less than this share of what its neighbours do may be a repeat that an encoder touched."""
+
+PERIODS, TURNS = np.arange(2.5, 32.5, 0.5), np.array([*range(-6, 0), *range(1, 7)])
+"""Steps from one repeat to the next in cadences, and the turns from a hold on which others are looked for."""
+
+CALM = 3.0
+"""Activity, in code values, below which nobody can tell faint pictures from others."""
+
+PERIODIC_SHARE, PERIODIC_MISS, FEWEST_TURNS = 0.75, 0.8, 4
+"""Repeats are periodic when this share of the turns, of so many or more, have one within these steps."""
 
 SURROUNDINGS = 3
 """Holds on either side that must be shorter: slides are all long."""
+
+NEAR, IN_MOTION = 12, 0.5
+"""Holds on either side, and the share of their movement that must be there before and after a hold that is odd."""
 
 STEADY = 0.08
 """Share by which steps may scatter (half their quartile range) and still be steady movement."""
@@ -49,6 +64,7 @@ class Hold:
     Times are media seconds. `length` counts the usual steps from picture to picture. `arrival` is the activity (see
     `detect.stutter`) with which the picture came, `step` that with which the next one came, `double` that from the
     picture before it to the one after it. `gap`: time stamps are missing in it. `even`: they came evenly at that time.
+    `regular` is set when it is found to belong to a cadence.
     """
 
     start: float
@@ -59,6 +75,7 @@ class Hold:
     double: float
     gap: bool
     even: bool
+    regular: bool = False
 
     @property
     def long(self) -> bool:
@@ -68,9 +85,12 @@ class Hold:
 def is_odd(holds: Sequence[Hold], place: int, late: float, motion: float) -> bool:
     """Whether the hold at `place` is `late` times longer than its surroundings explain, amid movement of `motion`."""
     hold = holds[place]
-    if min(hold.arrival, hold.step) < motion or not hold.even or not _alone(holds, place, late):
+    hold.regular = in_cadence(holds, place)
+    usual_motion = median(other.step for other in holds[max(0, place - NEAR) : place + NEAR + 1])
+    moving = min(hold.arrival, hold.step) >= max(motion, IN_MOTION * usual_motion)
+    if not moving or not hold.even or not _alone(holds, place, late):
         return False
-    if doubts(holds) > DOUBTS or in_cadence(holds, place):
+    if doubts(holds) > DOUBTS or hold.regular or _is_usual(hold, holds[:place]):
         return False
     lengths = [other.length for other in holds]
     usual = median(lengths)
@@ -79,9 +99,9 @@ def is_odd(holds: Sequence[Hold], place: int, late: float, motion: float) -> boo
         return hold.length >= late * mean(kept)
     if usual >= LONG:
         return hold.length >= 1.5 * late * usual
-    long = [other for other in holds if other.long]
+    long = [number for number, other in enumerate(holds) if other.long]
     # Drawings held for one, two or three pictures as the animator liked: their steps do not grow with the hold.
-    animated = len(long) > 0.3 * len(holds) and hold.length <= 3.5 and (loss(holds, long) or 0.0) < 0.5
+    animated = len(long) > 0.3 * len(holds) and hold.length <= 3.5 and not _is_lossy(holds, long)
     return not animated
 
 
@@ -94,24 +114,26 @@ def in_cadence(holds: Sequence[Hold], place: int) -> bool:
             window = long[first : first + size]
             if len(window) < size or (size == 3 and window[-1] - window[0] < 2 * SPARSE):
                 continue
-            span = holds[window[0] : window[-1] + 1]
-            if _is_even(span) and not _is_lossy(span, [holds[number] for number in window]):
+            if _is_even(holds[window[0] : window[-1] + 1]) and not _is_lossy(holds, window):
                 return True
-    return _is_periodic(holds, long, rank)
+    no_longer = holds[place].length <= LONGER * median(holds[number].length for number in long)
+    return no_longer and _is_periodic(holds, place) and not _is_lossy(holds, long)
 
 
-def loss(holds: Sequence[Hold], long: Sequence[Hold]) -> float | None:
-    """How the movement went on after the long holds: 0 as after any picture, 1 a picture further; None: unknown.
+def losses_of(holds: Sequence[Hold], long: Sequence[int]) -> list[float]:
+    """How the movement went on after the holds at `long`: 0 as after others near, 1 a picture further; known ones only.
 
     Pull-down repeats pictures and loses none; a picture that came too late is shown instead of the next one.
     """
-    short = [hold for hold in holds if not hold.long]
-    if len(short) < 4 or not long:
-        return None
-    single, double = median(hold.step for hold in short), median(hold.double for hold in short)
-    if double < 1.15 * single:
-        return None
-    return (median(hold.step for hold in long) - single) / (double - single)
+    losses = []
+    for place in long:
+        near = [hold for hold in (*holds[max(0, place - 4) : place], *holds[place + 1 : place + 5]) if not hold.long]
+        if len(near) < 4:
+            continue
+        single, double = median(hold.step for hold in near), median(hold.double for hold in near)
+        if double >= 1.15 * single:
+            losses.append((holds[place].step - single) / (double - single))
+    return losses
 
 
 def doubts(holds: Sequence[Hold]) -> float:
@@ -144,26 +166,46 @@ def _alone(holds: Sequence[Hold], place: int, late: float) -> bool:
     return all(side and median(hold.length for hold in side) <= limit for side in sides)
 
 
-def _is_lossy(holds: Sequence[Hold], long: Sequence[Hold]) -> bool:
-    return (loss(holds, long) or 0.0) >= LOSSY
+def _is_lossy(holds: Sequence[Hold], long: Sequence[int]) -> bool:
+    losses = losses_of(holds, long)
+    return bool(losses) and float(np.quantile(losses, 0.25)) >= LOSSY
 
 
-def _is_periodic(holds: Sequence[Hold], long: Sequence[int], rank: int) -> bool:
-    """Whether most of the long holds lie at multiples of one period from the one of `rank`; some may be overlooked."""
-    if len(long) < PERIODIC_HOLDS or _is_lossy(holds, [holds[number] for number in long]):
-        return False
-    starts = np.cumsum([0.0, *(hold.length for hold in holds)])[list(long)]
-    places = starts - starts[rank]
-    for period in {round(gap) for gap in np.diff(starts) if gap >= LEAST_PERIOD}:
-        turns = np.round(places / period)
-        exact = float(places @ turns) / max(1.0, float(turns @ turns))
-        if np.mean(np.abs(places - turns * exact) <= PERIODIC_MISS) >= PERIODIC_SHARE:
+def _is_periodic(holds: Sequence[Hold], place: int) -> bool:
+    """Whether pictures are repeated, or faint as repeats are that an encoder touched, one period after the other."""
+    starts = np.cumsum([0.0, *(hold.length for hold in holds)])
+    arrivals = np.array([hold.arrival for hold in holds])
+    faint = np.flatnonzero(arrivals[1:-1] < FAINT * np.minimum(arrivals[:-2], arrivals[2:])) + 1
+    long = [number for number, hold in enumerate(holds) if hold.long]
+    repeats = np.sort(np.concatenate([starts[faint], starts[long] + 1]))
+    here = starts[place] + 1
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(arrivals, 2, mode="edge"), 5)
+    calm = np.median(around, axis=1) < CALM
+    for period in PERIODS:
+        points = here + period * TURNS
+        points = points[(points >= starts[1]) & (points < starts[-1] - 1)]
+        points = points[~calm[np.searchsorted(starts, points) - 1]]
+        if len(points) < FEWEST_TURNS:
+            continue
+        next_one = np.searchsorted(repeats, points).clip(1, len(repeats) - 1) if len(repeats) > 1 else 0
+        misses = np.minimum(np.abs(repeats[next_one] - points), np.abs(repeats[next_one - 1] - points))
+        if np.mean(misses <= PERIODIC_MISS) >= PERIODIC_SHARE:
             return True
     return False
 
 
+def _is_usual(hold: Hold, before: Sequence[Hold]) -> bool:
+    """Whether long holds have been regular so far and this one is no longer than they: a cadence cut at an edit."""
+    long = [other for other in before if other.long]
+    regular = [other.length for other in long if other.regular]
+    return len(regular) >= max(4, len(long) / 2) and hold.length <= LONGER * median(regular)
+
+
 def _is_even(span: Sequence[Hold]) -> bool:
-    """Whether the pictures of `span` start where an even rate would put them."""
+    """Whether the pictures of `span` start where an even rate would put them, and its long holds as evenly."""
+    gaps = np.diff([number for number, hold in enumerate(span) if hold.long])
+    if np.ptp(gaps) > 1:
+        return False
     places = np.cumsum([0.0, *(hold.length for hold in span)])
     # The rate that fits best lies near the mean one; a few are tried, since the ends are rounded too.
     rate = places[-1] / len(span)

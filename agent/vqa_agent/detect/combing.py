@@ -24,13 +24,16 @@ WINDOW = 8
 INSIDE = 0.5
 """Share of the comb that rows of one field may differ from each other: more is fine detail, not a comb."""
 
+FRESH = 0.25
+"""Share of the comb that must be new since the look before: stripes stay, combs come and go with the movement."""
+
 CHANGE = 6.0
 """Code values by which a field changes in a window that moves."""
 
 FEWEST = 24
 """Moving windows that are needed before anything is said."""
 
-EVERY = 2
+EVERY = 3
 """One in so many pictures is looked at."""
 
 PAUSE = 2.0
@@ -44,7 +47,7 @@ Fields: TypeAlias = NDArray[np.uint8]
 
 class CombingSettings(Settings):
     comb: float = Field(8.0, gt=0, le=100, description="Least difference between the fields, in code values.")
-    share: float = Field(0.015, gt=0, le=1, description="Share of the moving windows that are combed.")
+    share: float = Field(0.01, gt=0, le=1, description="Share of the moving windows that are combed.")
     expect: Expect = Field(Expect(), description="What the stream should carry (from the stream's own section).")
 
 
@@ -66,12 +69,12 @@ class _Means:
 class Combing(Detector[CombingSettings]):
     """Sees: the comb of interlaced pictures that are shown as progressive ones.
 
-    Formula: 12 strips of 16 columns at full height, every second picture, in windows of 8 rows by 1 column. A window
+    Formula: 12 strips of 16 columns at full height, every third picture, in windows of 8 rows by 1 column. A window
     moves when the mean of one of its fields changes by 6 code values from look to look. It is combed when the means
     of its even and its odd rows differ by `comb` or more, while neighbouring rows of one field differ by no more than
-    half of that. A picture is combed when this holds for `share` of its moving windows. Pictures without movement
-    say nothing. A stream that flags its pictures as interlaced is right to have combs, unless `expect` says
-    scan = "progressive"; with scan = "interlaced" nothing is ever reported.
+    half of that, and when it was not combed alike at the look before. A picture is combed when this holds for `share`
+    of its moving windows. Pictures without movement say nothing. A stream that flags its pictures as interlaced is
+    right to have combs, unless `expect` says scan = "progressive"; with scan = "interlaced" nothing is ever reported.
 
     Settings: raise `comb` for noisy sources; raise `share` to overlook combs in small insets and archive material.
 
@@ -129,9 +132,11 @@ class Combing(Detector[CombingSettings]):
         count = int(np.count_nonzero(moving))
         if count < FEWEST:
             return None
-        comb = np.abs(now.even - now.odd)
+        shift = now.even - now.odd
+        comb = np.abs(shift)
+        fresh = np.abs(shift - (before.even - before.odd)) >= INSIDE * comb
         inside = np.maximum(_steps(even), _steps(odd))
-        combed = moving & (comb >= self.settings.comb) & (inside <= INSIDE * comb)
+        combed = moving & fresh & (comb >= self.settings.comb) & (inside <= INSIDE * comb)
         return int(np.count_nonzero(combed)) / count
 
     def _finding(self, picture: Picture, share: float) -> Finding:

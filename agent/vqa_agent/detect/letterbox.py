@@ -16,7 +16,7 @@ from vqa_agent.media import Picture, Plane
 LOOK = 0.2
 """Seconds from look to look."""
 
-CHUNK = 1.0
+CHUNK = 0.6
 """Seconds of looks that are taken together: what lights up in one of them is no bar."""
 
 DARK = 0.05
@@ -103,12 +103,12 @@ class _Chunk:
 class Letterbox(Detector[LetterboxSettings]):
     """Sees: a change of the active picture area: black bars that come or go.
 
-    Formula: the brightest value of every pixel over a second, looked at five times. From the middle outwards, a bar
-    begins where at most 5 % of a row (or column) is lit, 5 % of the range above black, and the row just inside is lit
-    over 70 % of its length. Half of a bar's rows may carry a logo or a subtitle. Opposite bars must be about equal.
-    Seconds in which the edges are too dark to tell count for what fits them. The first area that is seen is the
-    intended one; another that differs by `size` on any side is reported until it goes, or has lasted a minute and is
-    then intended too. `region` is the active area.
+    Formula: the brightest value of every pixel over 0.6 s, looked at three or four times. A bar begins where at most
+    5 % of a row (or column) is lit, 5 % of the range above black, and the row just inside is lit over 70 % of its
+    length. Half of a bar's rows may carry a logo or a subtitle. Opposite bars must be about equal. Times in which the
+    edges are too dark to tell count for what fits them. The first area that is seen is the intended one; another that
+    differs by `size` on any side is reported until it goes, or has lasted a minute and is then intended too. `region`
+    is the active area.
 
     Settings: raise `size` to overlook narrow bars.
 

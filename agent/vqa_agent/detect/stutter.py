@@ -18,8 +18,8 @@ from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, regist
 from vqa_agent.measures import block_means
 from vqa_agent.media import Picture
 
-LIVELY = 20
-"""The activity of a picture is the mean change of that part of its blocks, one in so many, that changed most."""
+LIVELY = 50
+"""The activity of a picture is what one in so many of its blocks change at least: smaller things do not count."""
 
 MEMORY, PATIENCE = 6.0, 3.0
 """Seconds of material before and after a hold by which it is judged: a cadence may have a period of a second."""
@@ -61,12 +61,12 @@ class _Shown:
 class Stutter(Detector[StutterSettings]):
     """Sees: pictures that are repeated or come late in moving material, and movement that jumps, out of cadence.
 
-    Formula: the activity of a picture is the mean change of the 5 % of its blocks (8 x 8 of the reduced luma) that
-    changed most. A picture is held while its successors stay within `still` and within `ratio` of the activity on
-    either side, or while time stamps are missing; the length of a hold counts in usual steps between pictures. A hold
-    is odd when it is `late` times longer than usual, there is `motion` on either side, and it is no part of a cadence:
-    some three or four long holds around it that lie where even pull-down (3:2, 24 in 25, 24 or 25 in 30, 2:2) puts
-    them, with steps of equal size. A jump is a step of twice the usual size or more in steady movement.
+    Formula: the activity of a picture is the change that 2 % of its blocks (8 x 8 of the reduced luma) reach. A
+    picture is held while its successors stay within `still` and within `ratio` of the activity on either side, or
+    while time stamps are missing; the length of a hold counts in usual steps between pictures. A hold is odd when it
+    is `late` times longer than usual, there is `motion` on either side, and it is no part of a cadence: three or four
+    long holds around it that lie where even pull-down (3:2, 24 in 25, 24 or 25 in 30, 2:2) puts them, with steps of
+    equal size. A jump is a step of twice the usual size or more in steady movement.
 
     Settings: raise `still` and `ratio` where repeats are noisy; raise `motion` to overlook stutter of small things;
     raise `late` to forgive more. A finding comes up to 3 s after the hold, when the cadence around it is known.
@@ -103,7 +103,7 @@ class Stutter(Detector[StutterSettings]):
     def look(self, picture: Picture) -> Iterable[Finding]:
         blocks = block_means(picture)
         following = self._index is not None and picture.index == self._index + 1
-        if not following or (self._shown is not None and self._shown.blocks.shape != blocks.shape):
+        if not following or picture.corrupt or (self._shown is not None and self._shown.blocks.shape != blocks.shape):
             self._forget()
         elif picture.time > self._time:
             self._steps.append(picture.time - self._time)
@@ -190,7 +190,7 @@ class Stutter(Detector[StutterSettings]):
 
 
 def activity(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Mean change of the liveliest 5 % of the blocks, in code values."""
+    """Change that 2 % of the blocks reach, in code values."""
     changes = cv2.absdiff(one, other).ravel()
-    count = max(1, changes.size // LIVELY)
-    return float(np.partition(changes, changes.size - count)[-count:].mean())
+    place = changes.size - 1 - changes.size // LIVELY
+    return float(np.partition(changes, place)[place])

@@ -39,12 +39,21 @@ AGAIN, AGAIN_ROWS = 10.0, 0.02
 AROUND = 8
 """Rows on either side of a line that say how much rows there differ from each other."""
 
+NOISE = 0.5
+"""Code values by which rows differ without any picture in them."""
+
+SHARP = 1.25
+"""Times the contrast from which on a line that moves about need not be an edge."""
+
+GRAPHIC = 1.5
+"""Times that a row differs more than those near it where a graphic or another picture begins."""
+
 Rows: TypeAlias = NDArray[np.float32]
 
 
 class TearingSettings(Settings):
-    motion: float = Field(1.0, gt=0, le=20, description="Least movement on both sides of the line, in code values.")
-    contrast: float = Field(3.5, ge=2, le=10, description="Times that one side must move more than the other.")
+    motion: float = Field(0.6, gt=0, le=20, description="Least movement on both sides of the line, in code values.")
+    contrast: float = Field(3.2, ge=2, le=10, description="Times that one side must move more than the other.")
     edge: float = Field(1.1, ge=1, le=5, description="Times that a line which stays must stand out from its rows.")
 
 
@@ -74,14 +83,16 @@ class Tearing(Detector[TearingSettings]):
     the rows on one side of the line repeat an earlier picture although they moved just before and move again just
     after, and those on the other side do not: `contrast` is the ratio of their changes, each relative to the movement
     of the same rows around that time, in a band of 4 % of the height on either side and right beside the line. A line
-    that is seen again in the same place must also be a break in the picture itself: its two rows differ `edge` times
-    more than the rows around it do, and than the same rows of the other picture. One picture of latency.
+    where both pictures have an edge is one of a graphic. A line that is less sharp, or seen again in the same place,
+    must be an edge whose rows differ `edge` times more than those around it, and than those of the other picture. One
+    picture of latency.
 
     Settings: lower `motion` for slower movement; raise `contrast` or `edge` for fewer findings. `row` of the detail
     is where the line is, as a share of the height.
 
     Mistakes: two sources of different rates one above the other without any edge between them. Misses: a tear that is
     in every picture at the same row, since no row is then ever repeated; tears in still or hardly moving rows.
+    Pictures that the decoder marks as corrupt are left out: concealment repeats rows too.
 
     Source: repetition of rows as in the tearing measures of game capture (FCAT counts the rows of each rendered
     picture); break of the rows at the line as in interlace and shear detection.
@@ -100,11 +111,12 @@ class Tearing(Detector[TearingSettings]):
         self._index: int | None = None
         self._seen: deque[_Seen] = deque(maxlen=KEPT)
         self._lines: deque[tuple[float, float]] = deque()
+        self._edges: deque[tuple[float, float]] = deque()
 
     def look(self, picture: Picture) -> Iterable[Finding]:
         small = picture.small
         following = self._index is not None and picture.index == self._index + 1
-        if not following or (self._seen and self._seen[-1].small.shape != small.shape):
+        if not following or picture.corrupt or (self._seen and self._seen[-1].small.shape != small.shape):
             self._seen.clear()
         self._index = picture.index
         before = list(self._seen)[: -BACK - 1 : -1]
@@ -116,10 +128,9 @@ class Tearing(Detector[TearingSettings]):
     def _judge(self) -> Finding:
         """Whether the last picture but one is torn, or repeats rows of one that is."""
         torn, place, contrast = self._seen[-2], 0.0, 0.0
-        for back in range(1, BACK + 1):
-            strength, row = self._line(back)
+        for back, (strength, row) in enumerate(self._sharpest(), start=1):
             share = row / len(torn.small)
-            if strength > contrast and strength >= self.settings.contrast and self._is_line(back, row, share):
+            if strength > contrast and strength >= self.settings.contrast and self._is_line(back, row, share, strength):
                 contrast, place = strength, share
         bad = contrast > 0
         if bad:
@@ -134,44 +145,56 @@ class Tearing(Detector[TearingSettings]):
             detail={"row": round(place, 3)} if bad else {},
         )
 
-    def _line(self, back: int) -> tuple[float, int]:
-        """The sharpest line between rows that repeat those of `back` pictures ago and rows that do not."""
+    def _sharpest(self) -> list[tuple[float, int]]:
+        """For one, two and three pictures back: the sharpest line between rows that repeat that one and others."""
         seen = list(self._seen)
         judged = len(seen) - 2
-        near = [judged + 1, judged - 1] if back == 1 else [judged + 1, *range(judged - back, judged + 1)]
-        moved: Rows = np.minimum.reduce([seen[number].changes[0] for number in near])
-        changed = seen[judged].changes[back - 1]
-        rows = len(changed)
+        near = [[judged + 1, judged - 1], *([judged + 1, *range(judged - back, judged + 1)] for back in (2, BACK))]
+        moved: Rows = np.stack([np.minimum.reduce([seen[number].changes[0] for number in them]) for them in near])
+        changed: Rows = np.stack(seen[judged].changes)
+        rows = changed.shape[1]
         band = max(EDGE + 1, rows // BAND)
         lines = np.arange(band + 1, rows - band - 1)
-        if not len(lines):
-            return 0.0, 0
+        if not len(lines) or float(moved.max()) < self.settings.motion:
+            return []
         wide, close = (_sides(changed, moved, lines, length) for length in (band, EDGE))
         lively = np.minimum(wide[2], wide[3]) >= self.settings.motion
         upper = np.maximum(wide[0], close[0]), np.minimum(np.minimum(wide[0], close[0]), 1.0)
         lower = np.maximum(wide[1], close[1]), np.minimum(np.minimum(wide[1], close[1]), 1.0)
         contrast = np.maximum(upper[1] / (lower[0] + EXTRA), lower[1] / (upper[0] + EXTRA)) * lively
-        best = int(contrast.argmax())
-        return float(contrast[best]), int(lines[best])
+        best = contrast.argmax(axis=1)
+        return [(float(contrast[back, place]), int(lines[place])) for back, place in enumerate(best)]
 
-    def _is_line(self, back: int, row: int, share: float) -> bool:
-        """Whether the line moves about, as no edge of a graphic does, or else breaks the picture."""
+    def _is_line(self, back: int, row: int, share: float, strength: float) -> bool:
+        """Whether a sharp line moves about, as no edge of a graphic does, or else breaks one picture only."""
         torn = self._seen[-2]
-        while self._lines and self._lines[0][0] < torn.time - AGAIN:
-            self._lines.popleft()
-        if all(abs(share - other) > AGAIN_ROWS for _, other in self._lines):
-            return True
-        return self._breaks(torn.steps, self._seen[-2 - back].steps, row)
+        for memory in (self._lines, self._edges):
+            while memory and memory[0][0] < torn.time - AGAIN:
+                memory.popleft()
+        one, other = torn.steps, self._seen[-2 - back].steps
+        lines = range(max(AROUND + 1, row - EDGE), min(len(one) - AROUND - 1, row + EDGE - 1))
+        if any(min(_edge(one, line), _edge(other, line)) >= GRAPHIC for line in lines):
+            self._edges.append((torn.time, share))
+        if _near(self._edges, share):
+            return False
+        sharp = strength >= SHARP * self.settings.contrast
+        return (sharp and not _near(self._lines, share)) or any(self._breaks(one, other, line) for line in lines)
 
-    def _breaks(self, one: Rows, other: Rows, row: int) -> bool:
-        """Whether one of two pictures, and not the other, has an edge across its whole width at `row`."""
+    def _breaks(self, one: Rows, other: Rows, line: int) -> bool:
+        """Whether one of two pictures, more than the other, has an edge across its whole width at `line`."""
+        sharper, softer = (one, other) if one[line] >= other[line] else (other, one)
         least = self.settings.edge
-        for line in range(max(AROUND + 1, row - EDGE), min(len(one) - AROUND - 1, row + EDGE - 1)):
-            for steps, clean in ((one, other), (other, one)):
-                around = np.concatenate([steps[line - AROUND : line - 1], steps[line + 2 : line + AROUND + 1]])
-                if steps[line] >= least * (np.median(around) + 0.5) and steps[line] >= least * (clean[line] + 0.5):
-                    return True
-        return False
+        return _edge(sharper, line) >= least and bool(sharper[line] >= least * (softer[line] + NOISE))
+
+
+def _edge(steps: Rows, line: int) -> float:
+    """How many times more than rows near it the row at `line` differs from the next."""
+    around = np.concatenate([steps[line - AROUND : line - 1], steps[line + 2 : line + AROUND + 1]])
+    return float(steps[line] / (np.median(around) + NOISE))
+
+
+def _near(lines: deque[tuple[float, float]], share: float) -> bool:
+    return any(abs(share - other) <= AGAIN_ROWS for _, other in lines)
 
 
 def _rows(one: Plane, other: Plane) -> Rows:
@@ -181,11 +204,13 @@ def _rows(one: Plane, other: Plane) -> Rows:
 
 
 def _sides(changed: Rows, moved: Rows, lines: NDArray[np.int64], length: int) -> tuple[Rows, Rows, Rows, Rows]:
-    """Change relative to movement above and below each line, and the movement itself, over `length` rows.
+    """Change relative to movement above and below each line, and the movement itself, over `length` rows; of each back.
 
     The row at the line itself is left out: reduction mixes both moments there.
     """
-    sums = [np.concatenate([[0.0], np.cumsum(rows)]) for rows in (changed, moved)]
-    above = [(total[lines - 1] - total[lines - 1 - length]) / length for total in sums]
-    below = [(total[lines + 1 + length] - total[lines + 1]) / length for total in sums]
+    first, last = lines[0], lines[-1] + 1
+    sums = [np.cumsum(np.pad(rows, ((0, 0), (1, 0))), axis=1) for rows in (changed, moved)]
+    means = [(total[:, length:] - total[:, :-length]) / length for total in sums]
+    above = [mean[:, first - 1 - length : last - 1 - length] for mean in means]
+    below = [mean[:, first + 1 : last + 1] for mean in means]
     return above[0] / (above[1] + FLOOR), below[0] / (below[1] + FLOOR), above[1], below[1]

@@ -1,0 +1,166 @@
+"""Smooth gradients that are broken into steps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, Severity, register
+from vqa_agent.history import Pace
+from vqa_agent.measures import strips
+from vqa_agent.media import Picture, Plane
+
+Table: TypeAlias = NDArray[np.intp]
+"""(steps, 256) numbers of contours."""
+
+PLATEAU, TREMOR = 9, 2
+"""Pixels in a row that stay within so many codes make a plateau."""
+
+REACH = 8
+"""Pixels from a contour to the middle of the plateaus on either side: coders smear a step over several."""
+
+NEAR, ABRUPT = 4, 0.75
+"""Pixels on either side of a contour within which this part of its step must lie: a slope has half of it there."""
+
+WIDEST = 40
+"""Steps beyond this many codes are edges of things."""
+
+NARROWEST = 6
+"""Smaller steps are what eight-bit gradients and ordinary coding consist of."""
+
+BESIDE = 3
+"""Codes between steps, and between levels, that are told from each other; coding blurs them by one."""
+
+ISOLATION = 3.0
+"""Times as many contours as steps beside it have, that make a step stand out."""
+
+MULTIPLES = 3
+"""Plateaus too narrow to be seen leave steps of two and three times the one."""
+
+LEAST_SHARE = 0.05
+"""Share of the contours of one step that a level must have to count."""
+
+LOOKS = 5
+"""Looks, one second, whose contours are counted together."""
+
+
+class BandingSettings(Settings):
+    severity: Severity = Field(Severity.MINOR, description="Severity of its events, before context.")
+    share: float = Field(0.6, gt=0.1, le=1, description="Share of the contours that must have the one step.")
+    levels: int = Field(3, ge=2, le=32, description="Number of different levels at which there must be such contours.")
+    density: float = Field(0.12, gt=0, le=50, description="Least number of such contours in 1000 pixels of the rows.")
+
+
+@register(
+    "banding",
+    reads="video",
+    cost="cheap",
+    live=Rule(set_time=10.0, clear_time=10.0),
+    file=Rule(set_time=2.0, clear_time=1.0),
+)
+class Banding(Detector[BandingSettings]):
+    """Sees: false contours: gradients broken into plateaus, as too few bits or a wrong conversion leave them.
+
+    Formula: in 12 strips of 8 rows at full resolution, five times a second, a contour is a place with plateaus (9
+    pixels within two codes) 8 pixels to its left and right, up to 40 codes apart, most of it within 8 pixels. In
+    natural pictures contours have all heights; quantisation leaves one step and its multiples. Banded when in the last
+    second there are `density` or more contours of one step (six codes or more, give or take one) in 1000 pixels,
+    three times as many as have three codes less or more, at `levels` or more levels of luma, and `share` of all
+    contours of six codes or more have that step, twice or three times it. Absolute in both profiles: what quantisation
+    leaves needs no history to be told.
+
+    Settings: lower `share` or `levels` to see banding in fewer gradients; raise `density` to leave small ones alone.
+
+    Mistakes: a grey scale with many even steps, as test charts have, shown for long. Misses: bands of a few codes, as
+    coders leave them in dark gradients; red, green and blue quantised to four bits or more each, whose steps do not
+    coincide; bands under grain; bands in small parts of the picture; bands that HEVC has smoothed.
+
+    Source: false contours as equal steps between plateaus (Baugh, Kokaram and Pitie 2014; Tu et al. 2020, BBAND), told
+    from drawings by the number of levels at which the same step is found.
+
+    >>> import numpy as np
+    >>> y, x = np.mgrid[0:180, 0:320]
+    >>> smooth = 40 + 0.3 * x + 0.2 * y
+    >>> tables = [contours(luma.astype(np.uint8)) for luma in (smooth, smooth // 16 * 16)]
+    >>> [(bands.step, bands.levels) for bands in map(strongest, tables)]
+    [(0, 0), (16, 6)]
+    """
+
+    def reset(self) -> None:
+        self._pace = Pace()
+        self._recent: deque[tuple[Table, int]] = deque(maxlen=LOOKS)
+
+    def look(self, picture: Picture) -> Iterable[Finding]:
+        if not self._pace.due(picture.time):
+            return
+        settings, rows = self.settings, strips(picture)
+        self._recent.append((contours(rows), rows.size))
+        table = np.sum([table for table, _ in self._recent], axis=0)
+        bands = strongest(table)
+        density = 1000 * bands.count / sum(size for _, size in self._recent)
+        bad = density >= settings.density and bands.levels >= settings.levels and bands.share >= settings.share
+        yield Finding(
+            detector=self.name,
+            start=picture.time,
+            end=picture.end,
+            score=min(1.0, 0.5 + bands.step / 64) if bad else 0.0,
+            bad=bad,
+            detail={"step": bands.step, "levels": bands.levels, "density": round(density, 2)} if bad else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """The contours of one step in codes: their number, their share of all, and the number of levels they are at."""
+
+    step: int = 0
+    count: int = 0
+    share: float = 0.0
+    levels: int = 0
+
+
+def contours(rows: Plane) -> Table:
+    """Number of contours in `rows` (8 bit, full resolution) by their step and by the lower plateau's level."""
+    window = np.ones((1, PLATEAU), np.uint8)
+    flat = cv2.subtract(cv2.dilate(rows, window), cv2.erode(rows, window)) <= TREMOR
+    left, right = rows[:, : -2 * REACH], rows[:, 2 * REACH :]
+    step = cv2.absdiff(left, right)
+    within = cv2.absdiff(rows[:, REACH - NEAR : -REACH - NEAR], rows[:, REACH + NEAR : rows.shape[1] - REACH + NEAR])
+    here = flat[:, : -2 * REACH] & flat[:, 2 * REACH :] & (step <= WIDEST) & (within >= ABRUPT * step)
+    here &= step >= TREMOR + 1
+    here[:, 1:] &= ~here[:, :-1]
+    place = step[here].astype(np.intp) * 256 + np.minimum(left[here], right[here])
+    return np.bincount(place, minlength=(WIDEST + BESIDE + 2) * 256).reshape(-1, 256)
+
+
+def strongest(table: Table) -> Bands:
+    """The contours of the most frequent step among those that stand out."""
+    near = np.convolve(table.sum(axis=1), np.ones(3), "same")
+    sizes = np.arange(NARROWEST, WIDEST + 1)
+    beside = np.maximum(1, np.maximum(near[sizes - BESIDE], near[sizes + BESIDE]))
+    alone = np.where(near[sizes] >= ISOLATION * beside, near[sizes], 0)
+    if not alone.any():
+        return Bands()
+    step = int(sizes[np.argmax(alone + table.sum(axis=1)[sizes] * (alone > 0))])
+    kin = sum(float(near[many * step]) for many in range(1, MULTIPLES + 1) if many * step <= WIDEST)
+    levels = _levels(table[step - 1 : step + 2].sum(axis=0))
+    return Bands(step, int(near[step]), kin / float(table[NARROWEST - 1 :].sum()), levels)
+
+
+def _levels(counts: Table) -> int:
+    """At how many different levels, `BESIDE` codes apart or more, there is a fair share of the contours."""
+    smooth = np.convolve(counts, np.ones(3), "same")
+    least = max(1.0, LEAST_SHARE * counts.sum())
+    found = 0
+    while smooth.max() >= least:
+        place = int(np.argmax(smooth))
+        smooth[max(0, place - BESIDE) : place + BESIDE + 1] = 0
+        found += 1
+    return found
