@@ -39,7 +39,8 @@ class End:
 class PacketReader:
     """Demuxes in a thread. Iterate `arrivals`; None means that nothing came for `tick` seconds.
 
-    The thread owns what is open and closes it when it ends: FFmpeg must not be closed under a read.
+    The thread owns what is open: it closes it once `stop()` was called and its own last read has ended. FFmpeg must not
+    be closed under a read, nor under the decoding of packets that still wait in the queue.
     """
 
     def __init__(self, opened: Opened, streams: list[Any], size: int = QUEUE_PACKETS) -> None:
@@ -81,6 +82,7 @@ class PacketReader:
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self._put(End(one_line(explain(error))))
         finally:
+            self._stop.wait()
             self._opened.close()
 
     def _offer(self, arrival: Arrival) -> None:

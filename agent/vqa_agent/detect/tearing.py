@@ -210,7 +210,7 @@ def _sides(changed: Rows, moved: Rows, lines: NDArray[np.int64], length: int) ->
     """
     first, last = lines[0], lines[-1] + 1
     sums = [np.cumsum(np.pad(rows, ((0, 0), (1, 0))), axis=1) for rows in (changed, moved)]
-    means = [(total[:, length:] - total[:, :-length]) / length for total in sums]
+    means = [((total[:, length:] - total[:, :-length]) / length).astype(np.float32) for total in sums]
     above = [mean[:, first - 1 - length : last - 1 - length] for mean in means]
     below = [mean[:, first + 1 : last + 1] for mean in means]
     return above[0] / (above[1] + FLOOR), below[0] / (below[1] + FLOOR), above[1], below[1]
