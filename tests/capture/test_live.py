@@ -238,7 +238,7 @@ RTSP_SERVER = """
     Gst.init(None)
     server = GstRtspServer.RTSPServer(); server.set_address("127.0.0.1"); server.set_service(sys.argv[2])
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(f"( filesrc location={sys.argv[1]} ! matroskademux ! h264parse ! rtph264pay name=pay0 pt=96 )")
+    factory.set_launch(f"( filesrc location={sys.argv[1]} ! matroskademux ! rtph264pay name=pay0 pt=96 )")
     server.get_mount_points().add_factory("/live", factory); server.attach(None)
     print("ready", flush=True)
     GLib.MainLoop().run()
