@@ -22,7 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 Feed = dict[str, NDArray[np.float32]]
 
 WEIGHTED = {"Conv", "Gemm", "MatMul", "ConvTranspose"}
-ACTIVATIONS = {"Relu", "Clip"}
+POOLING = {"AveragePool", "Concat", "Flatten", "GlobalAveragePool", "ReduceMax", "ReduceMean", "Reshape", "Sigmoid"}
 
 METHODS = {
     "minmax": (CalibrationMethod.MinMax, {}),
@@ -99,22 +99,14 @@ def _kept(model: Any, names: Collection[str], heads: bool) -> list[str]:
 
 
 def _heads(graph: Any) -> Iterator[str]:
-    """The last layer with weights before each output, and what pools or joins its inputs."""
+    """The last layer with weights before each output, what comes after it, and what pools or joins its inputs."""
     maker = {output: node for node in graph.node for output in node.output}
     waiting, seen = [(output.name, False) for output in graph.output], set()
     while waiting:
         tensor, past_head = waiting.pop()
         node = maker.get(tensor)
-        if node is None or node.name in seen or (past_head and _is_layer(node, maker)):
+        if node is None or node.name in seen or (past_head and node.op_type not in POOLING):
             continue
         seen.add(node.name)
         yield node.name
         waiting += [(name, past_head or node.op_type in WEIGHTED) for name in node.input]
-
-
-def _is_layer(node: Any, maker: dict[str, Any]) -> bool:
-    """Whether a node has weights, or is the activation that runs as one with a node that has."""
-    if node.op_type in ACTIVATIONS:
-        before = maker.get(node.input[0])
-        return before is not None and before.op_type in WEIGHTED
-    return node.op_type in WEIGHTED
