@@ -16,10 +16,13 @@ from typer.testing import CliRunner, Result
 from quantize.samples import read_samples
 from tests.infer.networks import install
 from vqa_agent.cli import app, models
-from vqa_agent.infer import choice, prefer
+from vqa_agent.detect import detectors
+from vqa_agent.infer import choice, open_model, prefer
 from vqa_agent.learning import SampleStore
 from vqa_agent.learning.keeper import picture_files, wav
 from vqa_agent.media import Picture
+from vqa_agent.simulate import scenes
+from vqa_agent.simulate.encode import encode
 
 
 def invoke(*arguments: object) -> Result:
@@ -43,6 +46,23 @@ def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(choice, "_known", {})
     prefer("auto", None)
     return copy
+
+
+def test_analyze_names_a_detector_that_cannot_open_its_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(self: object, picture: Picture) -> list[object]:
+        open_model("none-such", folder=folder)
+        return []
+
+    clip = encode(tmp_path / "clip.ts", scenes.pan(1, (160, 90), noise=0.0))
+    monkeypatch.setattr(detectors()["black"], "look", blind)
+    result = invoke("analyze", clip, "--only", "black,freeze")
+    assert result.exit_code == 0
+    assert "no defects" in result.stdout
+    expected = f"vqa-agent: analysing {clip}: detector black failed, and was put aside: opening model 'none-such'"
+    assert result.stderr.startswith(expected)
+    assert result.stderr.count("\n") == 1
 
 
 class TestModels:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -116,3 +118,22 @@ def test_timing_in_a_process_apart(made: Path, backend: Backend) -> None:
 def test_timing_says_why_it_failed(made: Path) -> None:
     with pytest.raises(ModelError, match="timing model 'no-such' with onnxruntime: opening model 'no-such'"):
         measure_apart("no-such", "onnxruntime", made, runs=3)
+
+
+def test_a_sandbox_that_forbids_compiling_at_run_time_gets_onnx_runtime(made: Path, tmp_path: Path) -> None:
+    """systemd's MemoryDenyWriteExecute, which this process's children inherit; it cannot be taken back."""
+    program = (
+        "import ctypes, sys; from pathlib import Path; from vqa_agent.infer import open_model, prefer\n"
+        "PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN = 65, 1\n"
+        "if ctypes.CDLL(None).prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0): sys.exit(77)\n"
+        f"prefer('auto', Path({str(tmp_path)!r}))\n"
+        f"print(open_model('small', folder=Path({str(made)!r})).backend)"
+    )
+    environment = {"PYTHONPATH": str(Path("agent").resolve())}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, env=environment
+    )
+    if ended.returncode == 77:
+        pytest.skip("this kernel has no such sandbox")
+    assert (ended.returncode, ended.stdout) == (0, "onnxruntime\n")
+    assert "timing model 'small' with openvino" in ended.stderr
