@@ -24,7 +24,7 @@ def found(*streams, profile: Profile = Profile.LIVE, **settings) -> list:
 @pytest.mark.parametrize("kind", ERRORS)
 def test_three_errors_in_ten_seconds_alarm_live(kind: FactKind) -> None:
     (event,) = found(errors(kind, [10.0, 14.0, 18.0]))
-    assert (event.start, event.detail["kind"], event.detail["origin"]) == (10.0, ERRORS[kind], "stream")
+    assert (event.start, event.detail["indicator"], event.detail["source"]) == (10.0, ERRORS[kind], "stream")
 
 
 def test_errors_that_are_far_apart_do_not_alarm_live_but_each_is_in_a_file() -> None:
@@ -45,9 +45,9 @@ def test_joining_a_live_stream_is_not_an_error() -> None:
 def test_what_this_machine_lost_is_named_so_and_minor() -> None:
     drop = [Fact(FactKind.RECEIVER_DROP, 10.0, count=40, detail={"where": "socket"})]
     (event,) = found(drop, errors(FactKind.CONTINUITY, [10.2, 10.4]))
-    assert (event.severity, event.detail["origin"]) == (Severity.MINOR, "receiver")
+    assert (event.severity, event.detail["source"]) == (Severity.MINOR, "receiver")
     (later,) = found(errors(FactKind.CONTINUITY, [20.0, 20.1, 20.2]))
-    assert (later.severity, later.detail["origin"]) == (Severity.MAJOR, "stream")
+    assert (later.severity, later.detail["source"]) == (Severity.MAJOR, "stream")
 
 
 def test_the_event_closes_ten_quiet_seconds_after_the_last_error() -> None:
