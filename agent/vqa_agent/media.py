@@ -245,7 +245,7 @@ class FactKind(StrEnum):
     NO_SIGNAL = "no_signal"
     """Nothing usable arrived in this interval. detail: missing = all|video|audio, reason."""
     CONTINUITY = "continuity"
-    """Transport packets are missing or out of order. detail: pid; indicator, or track where the demultiplexer says it."""
+    """Transport packets are missing or out of order. detail: pid; indicator, or track where FFmpeg says so."""
     TRANSPORT = "transport"
     """Another check of TR 101 290 failed. detail: indicator, pid; interval, limit, usual or seconds where measured."""
     TRANSPORT_ERROR = "transport_error"
