@@ -196,7 +196,8 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_losses_on_the_way_are_told_of_a_live_stream(stream: bytes) -> None:
     port = free_port(socket.SOCK_DGRAM)
     thinned = b"".join(part for n, part in enumerate(split(stream)) if n % 30 != 29)
-    with UdpSender(thinned, 6.0, port), open_source(Source(name="u", url=f"udp://127.0.0.1:{port}")) as capture:
+    source = Source(name="u", url=f"udp://127.0.0.1:{port}", options={"buffer_size": "1000000", "probesize": "500000"})
+    with UdpSender(thinned, 6.0, port), open_source(source) as capture:
         taken = take(capture, lambda taken: len(of_kind(kinds(taken)[2], FactKind.CONTINUITY)) >= 5)
         totals = capture.statistics.transport
     facts = kinds(taken)[2]

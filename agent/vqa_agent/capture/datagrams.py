@@ -14,6 +14,7 @@ import socket
 import struct
 import threading
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -83,7 +84,7 @@ class Address:
         )
 
     @classmethod
-    def of(cls, url: str, options: dict[str, str]) -> Address:
+    def of(cls, url: str, options: Mapping[str, str]) -> Address:
         """`udp://[source]@host:port?localaddr=...&sources=a,b&buffer_size=...`, as FFmpeg and VLC write it.
 
         Raises ValueError where the port or the address is none.
@@ -91,7 +92,7 @@ class Address:
         parts = urlsplit(url)
         if not parts.port:
             raise ValueError("it names no port; write udp://host:port, or udp://@group:port for multicast")
-        given = options | {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        given = {**options, **{name: values[-1] for name, values in parse_qs(parts.query).items()}}
         sources = [source for source in (parts.username, *given.get("sources", "").split(",")) if source]
         family, host = _resolve(parts.hostname or "")
         if sources and family != socket.AF_INET:
@@ -229,8 +230,7 @@ class Rtp:
                 network = max(0, ahead - self._own)
                 found += [b"".join(together), Hole(network=network)] if network else []
                 together = [] if network else together
-                self._own = 0
-            self._next, self._source = (number + 1) & 0xFFFF, source
+            self._next, self._source, self._own = (number + 1) & 0xFFFF, source, 0
             together.append(_content(datagram))
         found.append(b"".join(together))
         return [piece for piece in found if piece]

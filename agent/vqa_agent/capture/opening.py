@@ -136,19 +136,30 @@ def _open_url(source: Source) -> Opened:
 
 def _open_tap(source: Source) -> Tap | None:
     """The bytes of an input that may be a transport stream; None where FFmpeg had better read it itself."""
-    if source.scheme in ("udp", "rtp"):
-        tap = Tap(Receiver(Address.of(source.url, dict(source.options)), OPEN_TIMEOUT))
-        is_ours = source.scheme == "udp" or is_transport_stream(tap.peek(PEEK))
-    elif source.scheme in ("tcp", "srt"):
-        tap, is_ours = Tap(Fetch(source.url, _options(source), (OPEN_TIMEOUT, READ_TIMEOUT))), True
-    elif source.scheme in ("http", "https") and PurePath(urlsplit(source.url).path).suffix not in PLAYLISTS:
+    scheme = source.scheme
+    if scheme in ("udp", "rtp"):
+        tap = Tap(Receiver(Address.of(source.url, source.options), OPEN_TIMEOUT))
+    elif scheme in ("tcp", "srt", "http", "https") and not _is_playlist(source.url):
         tap = Tap(Fetch(source.url, _options(source), (OPEN_TIMEOUT, READ_TIMEOUT)))
-        is_ours = is_transport_stream(tap.peek(PEEK))
     else:
         return None
-    if not is_ours:
+    # What cannot be opened a second time, or holds nothing but transport streams, is read through the tap in any case.
+    if scheme in ("udp", "tcp", "srt") or _begins_as_transport_stream(tap):
+        return tap
+    tap.close()
+    return None
+
+
+def _is_playlist(url: str) -> bool:
+    return PurePath(urlsplit(url).path).suffix in PLAYLISTS
+
+
+def _begins_as_transport_stream(tap: Tap) -> bool:
+    try:
+        return is_transport_stream(tap.peek(PEEK))
+    except BaseException:
         tap.close()
-    return tap if is_ours else None
+        raise
 
 
 def _through(tap: Tap, source: Source) -> Opened:
