@@ -163,6 +163,7 @@ class Worker:
             coverage={name: suite.coverage(name) for name in accounts},
             cost={name: round(account.cpu_seconds, 3) for name, account in accounts.items()},
             faults={name: account.last_failure for name, account in accounts.items() if account.aside},
+            transport=dict(capture.statistics.transport) if capture else {},
         )
 
 
