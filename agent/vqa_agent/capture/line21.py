@@ -42,6 +42,17 @@ class Tally:
     parity_errors: int = 0
 
 
+def _decoder() -> Any:
+    decoder = av.CodecContext.create("cc_dec", "r")
+    decoder.options = {
+        "real_time": "1",
+        "real_time_latency_msec": str(LATENCY_MS),
+        "data_field": "first",
+        "pkt_timebase": f"1/{TICKS}",
+    }
+    return decoder
+
+
 @dataclass(slots=True)
 class _Service:
     """One of the four caption services: its decoder, what waits for it, what is on its screen."""
@@ -50,7 +61,7 @@ class _Service:
     kind: CaptionKind = CaptionKind.POP_ON
     waiting: bytearray = field(default_factory=bytearray)
     rows: list[str] = field(default_factory=list)
-    decoder: Any = field(default_factory=lambda: _decoder())
+    decoder: Any = field(default_factory=_decoder)
 
     def advance(self, time: float) -> Iterator[Caption]:
         """Decode what waits; what that changes on the screen at media second `time`."""
@@ -116,17 +127,6 @@ class Line21:
         if high & ~8 in (0x14, 0x15):
             service.kind = MODES.get(low, service.kind)
         service.waiting += bytes((0xFC, ODD[high & ~8], ODD[low]))
-
-
-def _decoder() -> Any:
-    decoder = av.CodecContext.create("cc_dec", "r")
-    decoder.options = {
-        "real_time": "1",
-        "real_time_latency_msec": str(LATENCY_MS),
-        "data_field": "first",
-        "pkt_timebase": f"1/{TICKS}",
-    }
-    return decoder
 
 
 def rows_of(screen: Any) -> list[str]:

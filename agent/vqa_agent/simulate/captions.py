@@ -1,8 +1,8 @@
 """Captions, made: CEA-608 bytes put into coded pictures, and cues in text tracks.
 
-    cues = [Cue(1.0, 3.0, "HELLO THERE"), Cue(4.0, 6.0, "HOW ARE YOU")]
-    encode("a.ts", pictures, sound, change=caption_writer(pop_on(cues, seconds), "libx264"))
-    add_track("a.ts", "b.mkv", cues, "subrip")
+cues = [Cue(1.0, 3.0, "HELLO THERE"), Cue(4.0, 6.0, "HOW ARE YOU")]
+encode("a.ts", pictures, sound, change=caption_writer(pop_on(cues, seconds), "libx264"))
+add_track("a.ts", "b.mkv", cues, "subrip")
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import av
 import numpy as np
 from av.subtitles.subtitle import SubtitleSet
 
+from vqa_agent.simulate.encode import seconds_of
 from vqa_agent.simulate.scenes import RATE
 
 Pair = tuple[int, int]
@@ -51,9 +52,7 @@ class Cue:
 
 def delayed(cues: Iterable[Cue], seconds: float, drift: float = 0.0) -> list[Cue]:
     """`cues`, `seconds` late, and running slow by the share `drift`."""
-    return [
-        replace(cue, start=cue.start * (1 + drift) + seconds, end=cue.end * (1 + drift) + seconds) for cue in cues
-    ]
+    return [replace(cue, start=cue.start * (1 + drift) + seconds, end=cue.end * (1 + drift) + seconds) for cue in cues]
 
 
 def pop_on(cues: Iterable[Cue], seconds: float, rate: int = RATE) -> list[Pair]:
@@ -193,7 +192,7 @@ def add_track(source: Path, path: Path, cues: Iterable[Cue], codec: str, languag
         for packet in packets:
             packet.stream = copies[packet.stream.index]
         packets += [_cue_packet(track, number, cue) for number, cue in enumerate(cues)]
-        for packet in sorted(packets, key=lambda packet: float(packet.dts * packet.time_base)):
+        for packet in sorted(packets, key=seconds_of):
             output.mux(packet)
     return path
 

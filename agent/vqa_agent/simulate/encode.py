@@ -88,12 +88,13 @@ def _interleaved(streams: list[Iterator[Any]]) -> Iterator[Any]:
     """Packets of all streams in order of decoding time, without holding more than one of each."""
     heads = [(next(stream, None), stream) for stream in streams]
     while waiting := [(packet, stream) for packet, stream in heads if packet is not None]:
-        packet, stream = min(waiting, key=lambda head: _seconds(head[0]))
+        packet, stream = min(waiting, key=lambda head: seconds_of(head[0]))
         yield packet
         heads = [(next(stream, None) if other is stream else head, other) for head, other in heads]
 
 
-def _seconds(packet: Any) -> float:
+def seconds_of(packet: Any) -> float:
+    """When a packet is to be decoded."""
     moment = packet.dts if packet.dts is not None else packet.pts
     return float(moment * packet.time_base) if moment is not None else 0.0
 
