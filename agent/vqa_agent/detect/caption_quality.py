@@ -79,7 +79,7 @@ class CaptionQuality(Detector[CaptionQualitySettings]):
     >>> detector = CaptionQuality(CaptionQualitySettings())
     >>> facts = []
     >>> for second in range(8):
-    ...     caption = Caption(second, "cc1", CaptionKind.POP_ON, "a line of text that nobody can read")
+    ...     caption = Caption(second, "cc1", CaptionKind.POP_ON, f"line {second} of a text nobody can read")
     ...     carried = Fact(FactKind.CAPTIONS, second, 1.0, detail={"service": "608", "readable": True})
     ...     facts += [*detector.look(caption), *detector.look(carried)]
     >>> [(finding.bad, finding.detail["kind"]) for finding in facts][-1]
@@ -136,7 +136,8 @@ class CaptionQuality(Detector[CaptionQualitySettings]):
         while shown and shown[0].time < now - WINDOW:
             shown.popleft()
         speed, strange = reading_speed(shown), strangeness("\n".join(each.text for each in shown))
-        repeats = repeated([each.text for each in shown])
+        said = [each.text for each in shown]
+        repeats = repeated(said[:-1] if shown and shown[-1].kind is CaptionKind.ROLL_UP else said)
         return max(
             ("fast", speed, _score(speed, self.settings.speed)),
             ("garbage", strange, _score(strange, self.settings.garbage)),
@@ -164,8 +165,10 @@ def reading_speed(shown: Iterable[_Shown]) -> float:
 def strangeness(text: str) -> float:
     """Share of `text` that belongs to no language; 1.0 where it does not look like writing at all.
 
-    >>> strangeness("A plain sentence, written in 2026 by someone."), strangeness("tH#9 xQ~z%kW@@ vB^n&& pL$rT9 qZ{x}JkmR")
-    (0.0, 1.0)
+    >>> strangeness("A plain sentence, written in 2026 by someone.")
+    0.0
+    >>> strangeness("tH#9 xQ~z%kW@@ vB^n&& pL$rT9 qZ{x}JkmR")
+    1.0
     """
     text = NOTES.sub(" ", text)
     written = [letter for letter in text if not letter.isspace()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,18 @@ PAUSE_DB = 18.0
 """How far below the loud moments of the speech a pause lies."""
 
 LEAST_CAPTIONS = 8
+
+RATES = (1.0, 25 / 24, 24 / 25)
+"""How fast the text may run against the sound: as it should, or prepared for the other of the two rates of films."""
+
+OTHER_RATE = 0.05
+"""By how much more another rate must agree than the right one."""
+
 NEIGHBOURS = 2.5
 """Seconds around the best lag in which another may be as good."""
+
+LEAST_SPREAD = 0.05
+"""Variance of both activities (geometric mean) below which one of them hardly changes."""
 
 Activity = NDArray[np.float64]
 
@@ -114,17 +124,26 @@ class CaptionSync(Detector[CaptionSyncSettings]):
             shown = [caption for caption in service if caption.shown and caption.time >= start]
             if len(shown) < LEAST_CAPTIONS:
                 continue
-            found = match(speech, text_activity(list(service), start, len(speech)))
+            found = self._match(speech, list(service), start, end)
             if found and found.likeness >= self.settings.likeness and found.lead >= self.settings.lead:
                 yield self._finding(start, end, found, shown[-1].kind)
                 break
         while self._moments and self._moments[0].start < end + STEP - WINDOW:
             self._moments.popleft()
 
+    def _match(self, speech: Activity, captions: list[Caption], start: float, end: float) -> Match | None:
+        """The match at the rate at which the text agrees best; its lag is that at `end`."""
+        best: Match | None = None
+        for rate in RATES:
+            found = match(speech, text_activity(stretched(captions, end, rate), start, len(speech)))
+            if found and (best is None or found.likeness > best.likeness + OTHER_RATE):
+                best = found
+        return best
+
     def _finding(self, start: float, end: float, found: Match, kind: CaptionKind) -> Finding:
         late = self.settings.late_typed if kind is CaptionKind.ROLL_UP else self.settings.late
         over = found.lag / late if found.lag > 0 else -found.lag / self.settings.early
-        self._lags.append(((start + end) / 2, found.lag))
+        self._lags.append((end, found.lag))
         return Finding(
             detector=self.name,
             start=max(start, end - LEAST),
@@ -171,24 +190,47 @@ def text_activity(captions: Sequence[Caption], start: float, count: int) -> Acti
     return active
 
 
+def stretched(captions: Sequence[Caption], about: float, rate: float) -> Sequence[Caption]:
+    """The captions with their distance in time from `about` multiplied by `rate`."""
+    if rate == 1.0:
+        return captions
+    return [
+        replace(
+            caption,
+            time=about + (caption.time - about) * rate,
+            until=None if caption.until is None else about + (caption.until - about) * rate,
+        )
+        for caption in captions
+    ]
+
+
 def match(speech: Activity, text: Activity) -> Match | None:
     """The lag at which text follows speech best; None where one of them never changes.
 
     Pearson's correlation over what overlaps, at every lag up to SEARCH.
     """
     reach = min(round(SEARCH * BINS), len(speech) // 3)
-    scores = np.full(2 * reach + 1, -1.0)
-    for lag in range(-reach, reach + 1):
-        said, shown = (speech[: len(speech) - lag], text[lag:]) if lag >= 0 else (speech[-lag:], text[:lag])
-        spread = said.std() * shown.std()
-        if spread > 0.05:
-            scores[lag + reach] = float(np.mean((said - said.mean()) * (shown - shown.mean())) / spread)
+    lags = np.arange(-reach, reach + 1)
+    count = len(speech) - np.abs(lags)
+    said, said_square = _sums(speech, np.maximum(0, -lags), count)
+    shown, shown_square = _sums(text, np.maximum(0, lags), count)
+    middle = len(speech) - 1
+    both = np.correlate(text, speech, "full")[middle - reach : middle + reach + 1]
+    spread = (said_square - said**2 / count) * (shown_square - shown**2 / count)
+    scores = (both - said * shown / count) / np.sqrt(np.maximum(spread, 1e-9))
+    scores[spread < (LEAST_SPREAD * count) ** 2] = -1.0
     best = int(scores.argmax())
     near = round(NEIGHBOURS * BINS)
     others = np.concatenate([scores[: max(0, best - near)], scores[best + near + 1 :]])
     if scores[best] <= 0 or not len(others):
         return None
     return Match((best - reach) / BINS, float(scores[best]), float(scores[best] - others.max()))
+
+
+def _sums(values: Activity, first: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[Activity, Activity]:
+    """Sums of the values and of their squares over `count` values from `first` on."""
+    totals = [np.concatenate([[0.0], np.cumsum(each)]) for each in (values, values**2)]
+    return totals[0][first + count] - totals[0][first], totals[1][first + count] - totals[1][first]
 
 
 def drift(lags: Sequence[tuple[float, float]]) -> float:
