@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def test_tracks_of_text(codec: str, ending: str, tmp_path: Path) -> None:
 def test_text_comes_in_the_order_of_time_however_it_is_interleaved(tmp_path: Path) -> None:
     file = add_track(write(tmp_path / "plain.mp4"), tmp_path / "clip.mkv", CUES, "subrip")
     times = [sample.time for sample in read(file)[0] if not isinstance(sample, Fact)]
-    assert max(before - after for before, after in zip(times, times[1:], strict=False)) < 1.0
+    assert max(before - after for before, after in itertools.pairwise(times)) < 1.0
 
 
 def test_text_in_segments_of_hls(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ MAX_WAITING = 300
 """Coded pictures whose caption data wait for their turn; beyond, none of them will be shown any more."""
 
 LINE21_TRACKS = ("eia_608", "cc_dec")
+BITMAP_TRACKS = ("dvbsub", "dvdsub", "pgssub", "xsub")
 
 
 class CaptionReader:
@@ -140,7 +141,7 @@ class CaptionReader:
         if screen is None:
             return []
         until = time + float(packet.duration * packet.time_base) if packet.duration else None
-        if any(rect.type == b"bitmap" for rect in screen):
+        if packet.stream.codec_context.name in BITMAP_TRACKS:
             return [Caption(time, name, CaptionKind.BITMAP, until=until, shown=any(map(is_drawn, screen)))]
         text = "\n".join(rows_of(screen))
         return [Caption(time, name, CaptionKind.TEXT, text, until, shown=bool(text), timed=self._timed)]
