@@ -71,7 +71,7 @@ def test_roll_up_text_comes_as_it_is_typed(tmp_path: Path) -> None:
     samples, _ = read(write(tmp_path / "clip.ts", caption_writer(roll_up(CUES, SECONDS))))
     found = captions(samples)
     assert {caption.kind for caption in found} == {CaptionKind.ROLL_UP}
-    assert "".join(caption.text for caption in found) == "\nHELLO THERE MY FRIEND\nHOW ARE YOU?"
+    assert "".join(caption.text for caption in found) == "\nHELLO THERE\nMY FRIEND\nHOW ARE YOU?"
     assert len(found) >= 6
     assert found[0].time == pytest.approx(1.2, abs=0.3)
 

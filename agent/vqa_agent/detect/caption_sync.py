@@ -23,6 +23,9 @@ STEP = 10.0
 BINS = 10
 """Values a second of both activities: as many as there are blocks of sound."""
 
+SMOOTH = np.hanning(9)[1:-1] / np.hanning(9)[1:-1].sum()
+"""Over 0.7 s: the short pauses between words are not in the text."""
+
 RATE = 15.0
 """Characters a second at which people speak, about 150 words a minute: text stands for so much speech."""
 
@@ -33,6 +36,9 @@ PAUSE_DB = 18.0
 """How far below the loud moments of the speech a pause lies."""
 
 LEAST_CAPTIONS = 8
+LEAST_SPAN = 45.0
+"""Seconds from the first to the last caption that are needed."""
+
 
 RATES = (1.0, 25 / 24, 24 / 25)
 """How fast the text may run against the sound: as it should, or prepared for the other of the two rates of films."""
@@ -53,7 +59,7 @@ class CaptionSyncSettings(Settings):
     early: float = Field(2.0, gt=0, description="Seconds by which text may come before the speech.")
     late: float = Field(2.0, gt=0, description="Seconds by which prepared text (pop-on, tracks) may come after it.")
     late_typed: float = Field(6.0, gt=0, description="Seconds by which text that is typed live (roll-up) may.")
-    likeness: float = Field(0.3, gt=0, lt=1, description="Least correlation of text and speech at the best lag.")
+    likeness: float = Field(0.35, gt=0, lt=1, description="Least correlation of text and speech at the best lag.")
     lead: float = Field(0.12, gt=0, lt=1, description="How much better the best lag must be than any other.")
 
 
@@ -122,9 +128,9 @@ class CaptionSync(Detector[CaptionSyncSettings]):
         speech = speech_activity(self._moments)
         for service in self._captions.values():
             shown = [caption for caption in service if caption.shown and caption.time >= start]
-            if len(shown) < LEAST_CAPTIONS:
+            if len(shown) < LEAST_CAPTIONS or shown[-1].time - shown[0].time < LEAST_SPAN:
                 continue
-            found = self._match(speech, list(service), start, end)
+            found = self._match(speech, list(service), start, min(end, shown[-1].time + SEARCH))
             if found and found.likeness >= self.settings.likeness and found.lead >= self.settings.lead:
                 yield self._finding(start, end, found, shown[-1].kind)
                 break
@@ -132,8 +138,9 @@ class CaptionSync(Detector[CaptionSyncSettings]):
             self._moments.popleft()
 
     def _match(self, speech: Activity, captions: list[Caption], start: float, end: float) -> Match | None:
-        """The match at the rate at which the text agrees best; its lag is that at `end`."""
+        """The match at the rate at which the text agrees best; its lag is that at `end`, where the text ends."""
         best: Match | None = None
+        speech = speech[: round((end - start) * BINS)]
         for rate in RATES:
             found = match(speech, text_activity(stretched(captions, end, rate), start, len(speech)))
             if found and (best is None or found.likeness > best.likeness + OTHER_RATE):
@@ -207,8 +214,9 @@ def stretched(captions: Sequence[Caption], about: float, rate: float) -> Sequenc
 def match(speech: Activity, text: Activity) -> Match | None:
     """The lag at which text follows speech best; None where one of them never changes.
 
-    Pearson's correlation over what overlaps, at every lag up to SEARCH.
+    Pearson's correlation of both, smoothed, over what overlaps, at every lag up to SEARCH.
     """
+    speech, text = np.convolve(speech, SMOOTH, "same"), np.convolve(text, SMOOTH, "same")
     reach = min(round(SEARCH * BINS), len(speech) // 3)
     lags = np.arange(-reach, reach + 1)
     count = len(speech) - np.abs(lags)

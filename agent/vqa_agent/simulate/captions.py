@@ -72,11 +72,14 @@ def roll_up(cues: Iterable[Cue], seconds: float, rate: int = RATE) -> list[Pair]
     """One pair of CEA-608 bytes per picture: rows typed as they are spoken, evenly between start and end."""
     line = Line(seconds, rate)
     for cue in cues:
-        line.write([ROLL_UP_3, ROLL_UP_3, RETURN, RETURN, ROWS[-1], ROWS[-1]], begins=cue.start)
-        typed = letters(cue.text.replace("\n", " "))
-        step = max(1 / rate, (cue.end - cue.start) / max(1, len(typed)))
-        for number, pair in enumerate(typed):
-            line.write([pair], begins=cue.start + number * step)
+        rows = [letters(row) for row in cue.text.split("\n")]
+        step = max(1 / rate, (cue.end - cue.start) / max(1, sum(map(len, rows))))
+        time = cue.start
+        for row in rows:
+            line.write([ROLL_UP_3, ROLL_UP_3, RETURN, RETURN, ROWS[-1], ROWS[-1]], begins=time)
+            for pair in row:
+                line.write([pair], begins=time)
+                time += step
     return line.pairs
 
 
