@@ -67,6 +67,12 @@ class MediaClock:
         wrapped = abs(abs(jump) - WRAP) <= MAX_STEP
         return self._advance(track, due, duration, 0.0 if wrapped else jump)
 
+    def locate(self, source: float) -> float | None:
+        """The media second of time stamp `source` (seconds), without moving the clock; None before it has started."""
+        if not self._offsets:
+            return None
+        return max(0.0, min((source + offset for offset in self._offsets), key=lambda time: abs(time - self.now)))
+
     def _advance(self, track: str, time: float, duration: float, jump: float) -> Stamp:
         time = max(0.0, time)
         self._expected[track] = time + duration

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Reads: TypeAlias = Literal["video", "audio", "transport", "both"]
+Reads: TypeAlias = Literal["video", "audio", "transport", "both", "captions"]
 Cost: TypeAlias = Literal["cheap", "moderate", "neural"]
 Region: TypeAlias = tuple[float, float, float, float]
 """x, y, width, height in fractions of the picture."""

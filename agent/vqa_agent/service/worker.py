@@ -100,7 +100,7 @@ class Worker:
             self._pictures += 1
         elif isinstance(sample, Sound):
             self._sound_blocks += 1
-        else:
+        elif isinstance(sample, Fact):
             self._note_fact(sample)
 
     def _note_fact(self, fact: Fact) -> None:
