@@ -18,7 +18,7 @@ from vqa_agent.media import Fact, Picture, Sample, Sound
 log = logging.getLogger(__name__)
 
 MAX_FAILURES = 3
-"""A detector that raises this often in a row is put aside until the stream is reset."""
+"""A detector that raises this often in a row is put aside until the stream is interrupted."""
 
 READS: dict[type, tuple[str, ...]] = {
     Picture: ("video", "both"),
@@ -88,11 +88,11 @@ class Suite:
         offered = self.offered[reads]
         return min(1.0, seat.account.media_seconds / offered) if offered else None
 
-    def reset(self) -> None:
-        """The stream was interrupted: every detector forgets, and those put aside get another chance."""
+    def interrupt(self) -> None:
+        """The stream was interrupted: every detector hears of it, and those put aside get another chance."""
         for seat in self._seats:
             seat.account.failures_in_a_row = 0
-            seat.detector.reset()
+            seat.detector.interrupt()
 
     def close(self) -> list[Finding]:
         """What the end of the stream completes."""
@@ -125,7 +125,7 @@ class Suite:
                 "detector %s failed (%s)%s",
                 seat.detector.name,
                 account.last_failure,
-                "; it is put aside until the stream is reset" if account.aside else "",
+                "; it is put aside until the stream is interrupted" if account.aside else "",
                 exc_info=log.isEnabledFor(logging.DEBUG),
             )
             return []
