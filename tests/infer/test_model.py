@@ -121,13 +121,13 @@ def test_nothing_is_sent_written_or_started_when_a_runtime_is_opened(made: Path,
 
 
 def test_an_unknown_model_is_named_with_those_that_are_known(made: Path) -> None:
-    with pytest.raises(ModelError, match=r"opening model 'no-such'.*known are: small$"):
+    with pytest.raises(ModelError, match=r"opening model 'no-such'.*known are small$"):
         open_model("no-such", folder=made)
 
 
 def test_a_folder_without_a_manifest_has_no_models(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) == {}
-    with pytest.raises(ModelError, match="known are: none"):
+    with pytest.raises(ModelError, match="it is not in"):
         open_model("small", folder=tmp_path)
 
 
