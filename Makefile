@@ -44,18 +44,6 @@ $(READY): pyproject.toml
 docs: $(READY)  ## Write the pages that follow from the code
 	@$(BIN)/python docs/generate.py
 
-<<<<<<< HEAD
-=======
-# pip's own settings decide which torch comes; its CPU build is a tenth of the size.
-models: recordings $(READY)  ## Make every network again from recordings: make models MEDIA=DIR
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
-	@for config in quantize/*/config.toml; do \
-		$(BIN)/python -m "quantize.$$(basename "$$(dirname "$$config")").train" --media "$(MEDIA)" || exit 1; done
-
-recordings:
-	@test -d "$(MEDIA)" || { echo "Name the folder of the recordings: make models MEDIA=DIR" >&2; exit 2; }
-
->>>>>>> infer
 servers:
 	@missing=; \
 	command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
@@ -68,7 +56,6 @@ servers:
 		echo "Not installed, and only root may: $$missing. The tests that need them are skipped (apt-get install$$missing)"; \
 	fi
 
-<<<<<<< HEAD
 # pip's own settings decide which torch comes; its CPU build is a tenth of the size.
 models: recordings $(READY)  ## Make every network again from recordings: make models MEDIA=DIR
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
@@ -78,7 +65,5 @@ models: recordings $(READY)  ## Make every network again from recordings: make m
 recordings:
 	@test -d "$(MEDIA)" || { echo "Name the folder of the recordings: make models MEDIA=DIR" >&2; exit 2; }
 
-=======
->>>>>>> infer
 clean:  ## Remove the virtual environment and all that was generated
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache dist
