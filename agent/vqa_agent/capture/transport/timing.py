@@ -156,28 +156,39 @@ class Interval:
         """What was late up to the last of `ticks`."""
         if len(ticks.offsets) < 2:
             return
-        for time in self._times(ticks):
-            if self._last is not None:
-                yield from self._late(time, ticks)
-                self._usual.append(time - self._last)
-            self._last, self._told = time, 0
-        if self._last is not None:
+        times = self._times(ticks)
+        if times.size and self._last is None:
+            self._last, times = float(times[0]), times[1:]
+        if times.size:
+            yield from self._came(times, ticks)
+        if self._last is not None and ticks.times[-1] - self._last > self.limit:
             yield from self._late(float(ticks.times[-1]), ticks)
 
-    def _times(self, ticks: Ticks) -> list[float]:
+    def _came(self, times: NDArray[np.float64], ticks: Ticks) -> Iterator[Late]:
+        """It came at `times`; the intervals between them that were too long."""
+        gaps = times.copy()
+        gaps[1:] -= times[:-1]
+        gaps[0] -= self._last
+        done = 0
+        for place in np.flatnonzero(gaps > self.limit).tolist():
+            self._usual.extend(gaps[max(done, place - HISTORY) : place].tolist())
+            self._last = self._last if place == 0 else float(times[place - 1])
+            yield from self._late(float(times[place]), ticks)
+            done, self._told = place, 0
+        self._usual.extend(gaps[max(done, gaps.size - HISTORY) :].tolist())
+        self._last, self._told = float(times[-1]), 0
+
+    def _times(self, ticks: Ticks) -> NDArray[np.float64]:
         """Times of what came between the first and the last tick; what came after it waits."""
         if not self._pending:
-            return []
+            return np.zeros(0)
         offsets = np.concatenate(self._pending)
         known = int(np.searchsorted(offsets, ticks.offsets[-1], side="right"))
         self._pending = [offsets[known:]] if known < offsets.size else []
-        times: list[float] = ticks.at(offsets[:known][offsets[:known] >= ticks.offsets[0]]).tolist()
-        return times
+        return ticks.at(offsets[:known][offsets[:known] >= ticks.offsets[0]])
 
     def _late(self, until: float, ticks: Ticks) -> Iterator[Late]:
         assert self._last is not None
-        if until - self._last <= self.limit:
-            return
         usual = median(self._usual) if len(self._usual) >= FEW else None
         while (missing := self.limit + self._told * self._repeat) < until - self._last:
             self._told += 1
