@@ -19,11 +19,18 @@ from vqa_agent.capture.transport.headers import PCR_HZ, PCR_WRAP
 PCR_LIMIT = 0.1
 """Seconds by which two clock references may differ (ISO/IEC 13818-1, 2.7.2; DVB recommends 0.04)."""
 
-CERTAIN_PAUSE = 0.5
-"""Seconds up to which a clock that steps too far forward is late, not wrong."""
+ORDINARY_STEP = 0.2
+"""Seconds by which the clock may step forward without any question."""
+
+LONGEST_PAUSE = 10.0
+"""Seconds beyond which a step forward is a jump, whatever the stream is like."""
 
 PLAUSIBLE = 3.0
-"""Beyond that, it is only late where as many bytes have passed as its step asks for, within this factor."""
+"""A longer step is a late reference where the bytes that passed can take so long: this often the time that they take
+at the slowest rate of late. Otherwise nothing was sent: the clock jumped, or the encoder paused."""
+
+STEADY = 1.5
+"""Ratio of the greatest to the least rate of late up to which the rate is constant, so that there are no pauses."""
 
 DEFAULT_STEP = 0.02
 """Seconds that a discontinuity is taken to last while the rate is unknown."""
@@ -32,7 +39,7 @@ HISTORY = 15
 """Intervals whose median is what is usual."""
 
 FEW = 3
-"""Intervals that must be known before any is usual."""
+"""Intervals (or steps of the clock) that must be known before any is usual."""
 
 MOST_PENDING = 2000
 """Notes that wait for a tick: without a clock nothing is ever late, and memory must not grow."""
@@ -106,23 +113,30 @@ class ProgrammeClock:
         seconds = (ahead if ahead < PCR_WRAP // 2 else ahead - PCR_WRAP) / PCR_HZ
         if announced:
             return self._guess(passed), None
-        if 0 <= seconds <= CERTAIN_PAUSE or self._is_plausible(seconds, passed):
-            self._steps.append((passed, seconds))
+        if 0 <= seconds <= ORDINARY_STEP or self._is_plausible(seconds, passed):
+            if seconds > 0:
+                self._steps.append((passed, seconds))
             return seconds, None
-        return self._guess(passed), seconds
+        is_jump = seconds < 0 or seconds > LONGEST_PAUSE or self._is_steady()
+        return self._guess(passed), seconds if is_jump else None
 
     def _is_plausible(self, seconds: float, passed: int) -> bool:
-        expected = self._duration(passed)
-        return seconds > 0 and expected is not None and expected / PLAUSIBLE <= seconds <= expected * PLAUSIBLE
+        if not 0 < seconds <= LONGEST_PAUSE:
+            return False
+        return len(self._steps) < FEW or seconds <= PLAUSIBLE * passed / min(self._rates())
+
+    def _is_steady(self) -> bool:
+        rates = self._rates()
+        return len(rates) >= HISTORY and max(rates) <= STEADY * min(rates)
+
+    def _rates(self) -> list[float]:
+        """Bytes a second between the last references."""
+        return [size / seconds for size, seconds in self._steps]
 
     def _guess(self, passed: int) -> float:
-        expected = self._duration(passed)
-        return DEFAULT_STEP if expected is None else expected
-
-    def _duration(self, passed: int) -> float | None:
-        """Seconds that so many bytes take at the rate of the last references."""
+        """Seconds that so many bytes take at the mean rate of late."""
         size = sum(step[0] for step in self._steps)
-        return passed * sum(step[1] for step in self._steps) / size if size else None
+        return passed * sum(step[1] for step in self._steps) / size if size else DEFAULT_STEP
 
 
 class Interval:
