@@ -118,6 +118,13 @@ def test_a_file_that_is_cut_is_not_damaged(tmp_path: Path, cut: str, codec: str)
     assert alarms(tmp_path / "x.ts") == []
 
 
+def test_a_file_without_a_key_picture_is_not_damaged(tmp_path: Path) -> None:
+    options = {"preset": "veryfast", "g": "250", "sc_threshold": "0"}
+    data = clips.transport_stream(tmp_path / "whole.ts", 4.0, codec="libx264", options=options).read_bytes()
+    (tmp_path / "x.ts").write_bytes(data[len(data) // 4 + 1 : len(data) * 3 // 4 + 1])
+    assert alarms(tmp_path / "x.ts") == []
+
+
 def test_the_event_names_the_indicator(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "x.ts").write_bytes(with_hole(whole))
     (event,) = alarms(tmp_path / "x.ts")
