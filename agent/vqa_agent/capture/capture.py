@@ -147,7 +147,7 @@ class Capture:
 
     def _read_file(self, opened: Opened, decoder: Decoder) -> Iterator[Sample]:
         try:
-            for packet in opened.container.demux(*decoder.tracks.chosen):
+            for packet in opened.container.demux(*decoder.tracks.read):
                 if self._stop.is_set():
                     return
                 if packet.size or packet.dts is not None:
@@ -203,7 +203,7 @@ class Capture:
             opened.close()
             return str(error)
         self._clock.restart(self._lost_time())
-        reader = PacketReader(opened, decoder.tracks.chosen)
+        reader = PacketReader(opened, decoder.tracks.read)
         try:
             for arrival in reader.arrivals(TICK):
                 if self._stop.is_set():

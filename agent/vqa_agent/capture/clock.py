@@ -55,15 +55,23 @@ class MediaClock:
             self._offsets = [self.now - source]
         allowed = MAX_STEP if due is not None else MAX_TRACK_SKEW
         due = self.now if due is None else due
+        # A track that paused comes back where the clock stands, moved on by the others.
+        latest = math.inf if self._gaps_are_real else max(due, self.now) + allowed
         for offset in self._offsets:
-            missed = source + offset - due
-            if abs(missed) <= allowed or (self._gaps_are_real and missed > 0):
+            if due - allowed <= source + offset <= latest:
                 return self._advance(track, source + offset, duration, 0.0)
+        due = max(due, self.now - MAX_STEP)
         jump = source + self._offsets[0] - due
         # Packets from before the jump may still follow on other tracks: the offset before stays known.
         self._offsets = [due - source, self._offsets[0]]
         wrapped = abs(abs(jump) - WRAP) <= MAX_STEP
         return self._advance(track, due, duration, 0.0 if wrapped else jump)
+
+    def locate(self, source: float) -> float | None:
+        """The media second of time stamp `source` (seconds), without moving the clock; None before it has started."""
+        if not self._offsets:
+            return None
+        return max(0.0, min((source + offset for offset in self._offsets), key=lambda time: abs(time - self.now)))
 
     def _advance(self, track: str, time: float, duration: float, jump: float) -> Stamp:
         time = max(0.0, time)

@@ -13,6 +13,7 @@ import av.error
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
+from vqa_agent.capture.captions import CaptionReader
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.picture import PictureMaker
 from vqa_agent.capture.sound import SoundAssembler
@@ -46,19 +47,42 @@ class Tracks:
 
     video: VideoStream | None
     audio: AudioStream | None
+    subtitles: tuple[Any, ...] = ()
+    segmented: bool = False
+    """Whether text comes in segments whose own time FFmpeg does not relate to that of the pictures (HLS)."""
 
     @property
     def chosen(self) -> list[Any]:
+        """The tracks of pictures and sound."""
         return [stream for stream in (self.video, self.audio) if stream is not None]
+
+    @property
+    def read(self) -> list[Any]:
+        """Every track whose packets are read."""
+        return [*self.chosen, *self.subtitles]
 
 
 def choose_tracks(container: Any) -> Tracks:
-    """The best picture track that is not a cover picture, and the best sound track; those of one programme."""
+    """The best picture track that is not a cover picture, the best sound track, subtitles; those of one programme."""
     videos = [stream for stream in container.streams.video if not is_cover(stream) and stream.codec_context]
     best = container.streams.best("video")
     video = best if best in videos else next(iter(videos), None)
     audio = container.streams.best("audio", related=video) if container.streams.audio else None
-    return Tracks(video, audio if audio is not None and audio.codec_context else None)
+    segmented = container.format.name == "hls"
+    return Tracks(
+        video,
+        audio if audio is not None and audio.codec_context else None,
+        tuple(_subtitles(container, video, several=len(videos) > 1)),
+        segmented,
+    )
+
+
+def _subtitles(container: Any, video: Any, several: bool) -> list[Any]:
+    """The subtitle tracks, of several programmes only the best of the right one; forced ones say nothing of speech."""
+    tracks = list(container.streams.subtitles)
+    if several:
+        tracks = [container.streams.best("subtitle", related=video)] if tracks else []
+    return [track for track in tracks if track is not None and not track.disposition & av.stream.Disposition.forced]
 
 
 def is_cover(stream: Any) -> bool:
@@ -80,11 +104,15 @@ class Decoder:
     def __post_init__(self) -> None:
         self._pictures = PictureMaker()
         self._sounds = SoundAssembler()
+        self._captions = CaptionReader(self.clock, self.tracks.subtitles, self.tracks.segmented)
         self._joined: set[str] = set()
         """Tracks that have been decoded; what cannot be before that is a stream joined in the middle."""
 
     def open(self, threads: int = 1) -> None:
         """Prepare the codecs for `threads` threads each."""
+        for track in self.tracks.subtitles:
+            # The HLS demuxer leaves text out until somebody asks for it.
+            track.discard = av.stream.Discard.default
         for stream in self.tracks.chosen:
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
@@ -100,6 +128,11 @@ class Decoder:
             self.statistics.corrupt_packets += 1
             if self.monitor is None:
                 yield self._fact(FactKind.CONTINUITY, stream)
+        if stream.type == "subtitle":
+            self._captions.subtitle(packet)
+            return
+        if stream.type == "video":
+            self._captions.coded_picture(packet)
         if stream.type == "video" and stream.codec_context.skip_frame != self.skip_frame:
             stream.codec_context.skip_frame = self.skip_frame
         try:
@@ -140,6 +173,7 @@ class Decoder:
         stamp = self.clock.stamp("video", _seconds(frame), duration)
         if stamp.jump:
             yield self._jump("video", stamp.time, stamp.jump)
+            self._captions.forget()
         yield from self._formats(self._video_format(stream, frame), stamp.time)
         picture = self._pictures.make(frame, stamp.time, duration)
         if picture.key or not picture.corrupt:
@@ -149,6 +183,7 @@ class Decoder:
             yield self._fact(FactKind.CORRUPT_PICTURE, stream, time=stamp.time)
         self.statistics.pictures += 1
         yield picture
+        yield from self._captions.presented(_seconds(frame), stamp.time)
 
     def _present_sound(self, stream: Any, frame: av.AudioFrame) -> Iterator[Sample]:
         if not frame.samples or not frame.sample_rate:
@@ -159,6 +194,7 @@ class Decoder:
             yield self._jump("audio", stamp.time, stamp.jump)
         yield from self._formats(self._audio_format(stream, frame), stamp.time)
         yield from self._sounds.add(frame, stamp.time)
+        yield from self._captions.due()
 
     def _formats(self, seen: Format, time: float) -> Iterator[Fact]:
         if seen != self.format:
@@ -174,6 +210,7 @@ class Decoder:
             rate=round(float(nominal_rate(stream)), 3),
             scan="interlaced" if frame.interlaced_frame else (self.format.scan or "progressive"),
             pixel_format=frame.format.name,
+            captions=self._captions.services,
         )
 
     def _audio_format(self, stream: Any, frame: av.AudioFrame) -> Format:
@@ -182,6 +219,7 @@ class Decoder:
             audio_codec=stream.codec_context.name,
             sample_rate=frame.sample_rate,
             layout=frame.layout.name,
+            captions=self._captions.services,
         )
 
     def _jump(self, track: str, time: float, jump: float) -> Fact:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -38,8 +38,12 @@ def encode(
     pixel_format: str = "yuv420p",
     options: Mapping[str, str] | None = None,
     container: str | None = None,
+    change: Callable[[Any], Any] | None = None,
 ) -> Path:
-    """Write `pictures` (RGB) and `sound` to `path`, interleaved. The ending of `path` says the container."""
+    """Write `pictures` (RGB) and `sound` to `path`, interleaved. The ending of `path` says the container.
+
+    `change` may put something into each coded picture (captions).
+    """
     with av.open(str(path), "w", format=container) as output:
         streams: list[Iterator[Any]] = []
         if pictures is not None:
@@ -49,7 +53,8 @@ def encode(
             video.height, video.width = first.shape[:2]
             video.pix_fmt = pixel_format
             video.codec_context.thread_count = 1
-            streams.append(_video_packets(video, chain([first], images), rate))
+            packets = _video_packets(video, chain([first], images), rate)
+            streams.append(packets if change is None else map(change, packets))
         if sound is not None:
             audio = output.add_stream(audio_codec, rate=sample_rate, layout=layout or _layout(sound.shape[0]))
             streams.append(_audio_packets(audio, sound, sample_rate))
@@ -83,12 +88,13 @@ def _interleaved(streams: list[Iterator[Any]]) -> Iterator[Any]:
     """Packets of all streams in order of decoding time, without holding more than one of each."""
     heads = [(next(stream, None), stream) for stream in streams]
     while waiting := [(packet, stream) for packet, stream in heads if packet is not None]:
-        packet, stream = min(waiting, key=lambda head: _seconds(head[0]))
+        packet, stream = min(waiting, key=lambda head: seconds_of(head[0]))
         yield packet
         heads = [(next(stream, None) if other is stream else head, other) for head, other in heads]
 
 
-def _seconds(packet: Any) -> float:
+def seconds_of(packet: Any) -> float:
+    """When a packet is to be decoded."""
     moment = packet.dts if packet.dts is not None else packet.pts
     return float(moment * packet.time_base) if moment is not None else 0.0
 
