@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -117,6 +118,13 @@ def test_a_file_that_is_cut_is_not_damaged(tmp_path: Path, cut: str, codec: str)
     assert alarms(tmp_path / "x.ts") == []
 
 
+def test_a_file_without_a_key_picture_is_not_damaged(tmp_path: Path) -> None:
+    options = {"preset": "veryfast", "g": "250", "sc_threshold": "0"}
+    data = clips.transport_stream(tmp_path / "whole.ts", 4.0, codec="libx264", options=options).read_bytes()
+    (tmp_path / "x.ts").write_bytes(data[len(data) // 4 + 1 : len(data) * 3 // 4 + 1])
+    assert alarms(tmp_path / "x.ts") == []
+
+
 def test_the_event_names_the_indicator(whole: Path, tmp_path: Path) -> None:
     (tmp_path / "x.ts").write_bytes(with_hole(whole))
     (event,) = alarms(tmp_path / "x.ts")
@@ -182,3 +190,40 @@ def test_matroska_from_a_command_is_not_looked_at(tmp_path: Path) -> None:
         pictures, _, _ = kinds(list(capture.samples()))
         assert capture.statistics.transport == {}
     assert len(pictures) == 25
+
+
+def remuxed(source: Path, target: Path, **options: str) -> Path:
+    """The same coded pictures and sound in a transport stream that is made in another way."""
+    with av.open(str(source)) as given, av.open(str(target), "w", format="mpegts", options=options) as made:
+        streams = {stream: made.add_stream_from_template(stream) for stream in given.streams}
+        for packet in given.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream]
+                made.mux(packet)
+    return target
+
+
+def paused(path: Path) -> Path:
+    """Pictures that stop for three seconds, as an encoder of variable rate does on a screen that stands still."""
+    return clips.with_time_stamps(path, lambda n, pts: pts + (270_000 if n >= 50 else 0), 4.0, container="mpegts")
+
+
+def slow(path: Path, rate: int) -> Path:
+    return clips.transport_stream(path, 24.0 / rate + 6, rate=rate, options={"b": "200000", "g": "4"})
+
+
+MULTIPLEXERS: dict[str, Callable[[Path, Path], Path]] = {
+    "constant rate": lambda whole, path: remuxed(whole, path, muxrate="3000000"),
+    "tables every 5 s, as in HLS": lambda whole, path: remuxed(whole, path, pat_period="5"),
+    "few clock references": lambda whole, path: remuxed(whole, path, pcr_period="500"),
+    "m2ts": lambda whole, path: remuxed(whole, path, mpegts_m2ts_mode="1"),
+    "one picture a second": lambda _, path: slow(path, 1),
+    "five pictures a second": lambda _, path: slow(path, 5),
+    "variable rate": lambda _, path: paused(path),
+}
+
+
+@pytest.mark.parametrize("profile", Profile)
+@pytest.mark.parametrize("name", MULTIPLEXERS)
+def test_what_ordinary_multiplexers_make_is_no_alarm(name: str, profile: Profile, whole: Path, tmp_path: Path) -> None:
+    assert alarms(MULTIPLEXERS[name](whole, tmp_path / "x.ts"), profile) == []

@@ -105,7 +105,8 @@ class Decoder:
         self._pictures = PictureMaker()
         self._sounds = SoundAssembler()
         self._captions = CaptionReader(self.clock, self.tracks.subtitles, self.tracks.segmented)
-        self._joined = False
+        self._joined: set[str] = set()
+        """Tracks that have been decoded; what cannot be before that is a stream joined in the middle."""
 
     def open(self, threads: int = 1) -> None:
         """Prepare the codecs for `threads` threads each."""
@@ -138,7 +139,8 @@ class Decoder:
             frames = packet.decode()
         except av.error.FFmpegError as error:
             self.statistics.decode_errors += 1
-            yield self._fact(FactKind.DECODE_ERROR, stream, reason=one_line(error.strerror or error)[:80])
+            if stream.type in self._joined:
+                yield self._fact(FactKind.DECODE_ERROR, stream, reason=one_line(error.strerror or error)[:80])
             return
         for frame in frames:
             yield from self._present(stream, frame)
@@ -174,9 +176,9 @@ class Decoder:
             self._captions.forget()
         yield from self._formats(self._video_format(stream, frame), stamp.time)
         picture = self._pictures.make(frame, stamp.time, duration)
-        if not self._joined:
-            self._joined = picture.key or not picture.corrupt
-        if picture.corrupt and self._joined:
+        if picture.key or not picture.corrupt:
+            self._joined.add("video")
+        if picture.corrupt and "video" in self._joined:
             self.statistics.corrupt_pictures += 1
             yield self._fact(FactKind.CORRUPT_PICTURE, stream, time=stamp.time)
         self.statistics.pictures += 1
@@ -186,6 +188,7 @@ class Decoder:
     def _present_sound(self, stream: Any, frame: av.AudioFrame) -> Iterator[Sample]:
         if not frame.samples or not frame.sample_rate:
             return
+        self._joined.add("audio")
         stamp = self.clock.stamp("audio", _seconds(frame), frame.samples / frame.sample_rate)
         if stamp.jump:
             yield self._jump("audio", stamp.time, stamp.jump)

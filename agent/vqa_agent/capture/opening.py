@@ -228,7 +228,7 @@ def explain(error: BaseException) -> str:
         reason = error.strerror or type(error).__name__
         detail = error.log[1][2].strip() if error.log and error.log[1] else ""
     else:
-        reason, detail = str(error) or type(error).__name__, ""
+        reason, detail = getattr(error, "strerror", None) or str(error) or type(error).__name__, ""
     for kind, advice in ADVICE.items():
         if isinstance(error, kind):
             reason = f"{reason}; {advice}"

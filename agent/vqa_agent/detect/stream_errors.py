@@ -67,7 +67,8 @@ class StreamErrors(Detector[StreamErrorsSettings]):
 
     Mistakes: splices that do not announce a new clock are jumps of the clock, as the standard says. Misses: packets of
     other programmes, which do not count; the packets of HLS and RTSP, which FFmpeg keeps to itself; a clock that stops
-    for good, and with it every interval; damage that was encoded again upstream (see block_corruption).
+    for good, and with it every interval; a clock that jumps forward by less than 10 s in a stream of variable rate, in
+    which an encoder may as well have paused; damage that was encoded again upstream (see block_corruption).
 
     Source: ETSI TR 101 290 V1.4.1, priority 1 and 2.1 to 2.5; ISO/IEC 13818-1.
 

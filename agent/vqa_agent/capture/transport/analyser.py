@@ -24,7 +24,7 @@ from vqa_agent.capture.transport.tables import (
 )
 from vqa_agent.capture.transport.timing import PCR_LIMIT, Interval, ProgrammeClock
 
-BLOCK = 32 * 1024
+BLOCK = 64 * 1024
 """Bytes that are looked at together: fewer cost more, more come later."""
 
 TABLE_LIMIT = 0.5

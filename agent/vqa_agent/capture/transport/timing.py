@@ -19,11 +19,18 @@ from vqa_agent.capture.transport.headers import PCR_HZ, PCR_WRAP
 PCR_LIMIT = 0.1
 """Seconds by which two clock references may differ (ISO/IEC 13818-1, 2.7.2; DVB recommends 0.04)."""
 
-CERTAIN_PAUSE = 0.5
-"""Seconds up to which a clock that steps too far forward is late, not wrong."""
+ORDINARY_STEP = 0.2
+"""Seconds by which the clock may step forward without any question."""
+
+LONGEST_PAUSE = 10.0
+"""Seconds beyond which a step forward is a jump, whatever the stream is like."""
 
 PLAUSIBLE = 3.0
-"""Beyond that, it is only late where as many bytes have passed as its step asks for, within this factor."""
+"""A longer step is a late reference where the bytes that passed can take so long: this often the time that they take
+at the slowest rate of late. Otherwise nothing was sent: the clock jumped, or the encoder paused."""
+
+STEADY = 1.5
+"""Ratio of the greatest to the least rate of late up to which the rate is constant, so that there are no pauses."""
 
 DEFAULT_STEP = 0.02
 """Seconds that a discontinuity is taken to last while the rate is unknown."""
@@ -32,7 +39,7 @@ HISTORY = 15
 """Intervals whose median is what is usual."""
 
 FEW = 3
-"""Intervals that must be known before any is usual."""
+"""Intervals (or steps of the clock) that must be known before any is usual."""
 
 MOST_PENDING = 2000
 """Notes that wait for a tick: without a clock nothing is ever late, and memory must not grow."""
@@ -106,23 +113,30 @@ class ProgrammeClock:
         seconds = (ahead if ahead < PCR_WRAP // 2 else ahead - PCR_WRAP) / PCR_HZ
         if announced:
             return self._guess(passed), None
-        if 0 <= seconds <= CERTAIN_PAUSE or self._is_plausible(seconds, passed):
-            self._steps.append((passed, seconds))
+        if 0 <= seconds <= ORDINARY_STEP or self._is_plausible(seconds, passed):
+            if seconds > 0:
+                self._steps.append((passed, seconds))
             return seconds, None
-        return self._guess(passed), seconds
+        is_jump = seconds < 0 or seconds > LONGEST_PAUSE or self._is_steady()
+        return self._guess(passed), seconds if is_jump else None
 
     def _is_plausible(self, seconds: float, passed: int) -> bool:
-        expected = self._duration(passed)
-        return seconds > 0 and expected is not None and expected / PLAUSIBLE <= seconds <= expected * PLAUSIBLE
+        if not 0 < seconds <= LONGEST_PAUSE:
+            return False
+        return len(self._steps) < FEW or seconds <= PLAUSIBLE * passed / min(self._rates())
+
+    def _is_steady(self) -> bool:
+        rates = self._rates()
+        return len(rates) >= HISTORY and max(rates) <= STEADY * min(rates)
+
+    def _rates(self) -> list[float]:
+        """Bytes a second between the last references."""
+        return [size / seconds for size, seconds in self._steps]
 
     def _guess(self, passed: int) -> float:
-        expected = self._duration(passed)
-        return DEFAULT_STEP if expected is None else expected
-
-    def _duration(self, passed: int) -> float | None:
-        """Seconds that so many bytes take at the rate of the last references."""
+        """Seconds that so many bytes take at the mean rate of late."""
         size = sum(step[0] for step in self._steps)
-        return passed * sum(step[1] for step in self._steps) / size if size else None
+        return passed * sum(step[1] for step in self._steps) / size if size else DEFAULT_STEP
 
 
 class Interval:
@@ -156,28 +170,39 @@ class Interval:
         """What was late up to the last of `ticks`."""
         if len(ticks.offsets) < 2:
             return
-        for time in self._times(ticks):
-            if self._last is not None:
-                yield from self._late(time, ticks)
-                self._usual.append(time - self._last)
-            self._last, self._told = time, 0
-        if self._last is not None:
+        times = self._times(ticks)
+        if times.size and self._last is None:
+            self._last, times = float(times[0]), times[1:]
+        if times.size:
+            yield from self._came(times, ticks)
+        if self._last is not None and ticks.times[-1] - self._last > self.limit:
             yield from self._late(float(ticks.times[-1]), ticks)
 
-    def _times(self, ticks: Ticks) -> list[float]:
+    def _came(self, times: NDArray[np.float64], ticks: Ticks) -> Iterator[Late]:
+        """It came at `times`; the intervals between them that were too long."""
+        gaps = times.copy()
+        gaps[1:] -= times[:-1]
+        gaps[0] -= self._last
+        done = 0
+        for place in np.flatnonzero(gaps > self.limit).tolist():
+            self._usual.extend(gaps[max(done, place - HISTORY) : place].tolist())
+            self._last = self._last if place == 0 else float(times[place - 1])
+            yield from self._late(float(times[place]), ticks)
+            done, self._told = place, 0
+        self._usual.extend(gaps[max(done, gaps.size - HISTORY) :].tolist())
+        self._last, self._told = float(times[-1]), 0
+
+    def _times(self, ticks: Ticks) -> NDArray[np.float64]:
         """Times of what came between the first and the last tick; what came after it waits."""
         if not self._pending:
-            return []
+            return np.zeros(0)
         offsets = np.concatenate(self._pending)
         known = int(np.searchsorted(offsets, ticks.offsets[-1], side="right"))
         self._pending = [offsets[known:]] if known < offsets.size else []
-        times: list[float] = ticks.at(offsets[:known][offsets[:known] >= ticks.offsets[0]]).tolist()
-        return times
+        return ticks.at(offsets[:known][offsets[:known] >= ticks.offsets[0]])
 
     def _late(self, until: float, ticks: Ticks) -> Iterator[Late]:
         assert self._last is not None
-        if until - self._last <= self.limit:
-            return
         usual = median(self._usual) if len(self._usual) >= FEW else None
         while (missing := self.limit + self._told * self._repeat) < until - self._last:
             self._told += 1
