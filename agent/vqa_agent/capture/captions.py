@@ -28,7 +28,7 @@ SEI = b"\xb5\x00\x31"
 
 A53_LONGEST = 2 + 31 * PAIR
 MAX_WAITING = 300
-"""Coded pictures whose caption data wait for their turn; beyond, none of them will be shown any more."""
+"""Captions, or caption data of coded pictures, that wait for their time; beyond, it will not come."""
 
 LINE21_TRACKS = ("eia_608", "cc_dec")
 BITMAP_TRACKS = ("dvbsub", "dvdsub", "pgssub", "xsub")
@@ -111,6 +111,8 @@ class CaptionReader:
     def _wait(self, caption: Caption) -> None:
         self._count += 1
         heapq.heappush(self._ready, (caption.time, self._count, caption))
+        if len(self._ready) > MAX_WAITING:
+            heapq.heappop(self._ready)
 
     def _note(self, triplets: bytes) -> None:
         headers = triplets[::PAIR]
