@@ -41,7 +41,7 @@ class CaptionEmpty(Detector[CaptionEmptySettings]):
     Formula: each second in which somebody speaks (see vqa_agent.speech) is bad when no service has shown any text,
     or bitmap with something on it, for `linger`. An event opens after `count` seconds of speech without text between
     them; pauses, music and noise do not count, whatever they last. The first text ends it. Where a service is carried
-    whose text cannot be decoded here (teletext, CEA-708), nothing is said. It is minor where no text was ever seen and
+    whose text cannot be decoded here (teletext), nothing is said. It is minor where no text was ever seen and
     captions are not expected: many encoders always send an empty channel.
 
     Settings: raise `count` (seconds of speech) where programmes without captions are usual; `expect.captions = false`
