@@ -69,7 +69,8 @@ def blocks(wave: np.ndarray) -> Iterator[Sound]:
 
 def findings(sound: list[Sound], captions: Iterable[Caption]) -> list[Finding]:
     detector = CaptionSync(CaptionSyncSettings(), Profile.FILE)
-    samples = heapq.merge(sound, captions, key=lambda sample: sample.time)
+    streams: list[Iterable[Sound | Caption]] = [sound, captions]
+    samples = heapq.merge(*streams, key=lambda sample: sample.time)
     return [finding for sample in samples for finding in detector.look(sample)]
 
 

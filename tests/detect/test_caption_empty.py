@@ -79,6 +79,14 @@ def test_says_nothing_where_no_service_is_carried_or_its_text_cannot_be_read() -
     assert found(speech(SECONDS), carried(0, SECONDS), carried(0, SECONDS, "unread:deu", readable=False)) == []
 
 
+def test_a_subtitle_track_is_judged_once_it_is_known_to_follow_speech() -> None:
+    track = [*carried(0, SECONDS, "dvbsub:nld")]
+    assert found(speech(SECONDS), track) == []
+    assert found(speech(SECONDS), track, popped(text()[:2])) == []
+    assert len(found(speech(SECONDS), track, expect={"captions": True})) == 1
+    assert len(found(speech(SECONDS), track, popped([cue for cue in text() if cue.end < 55]))) == 1
+
+
 def test_says_nothing_where_the_owner_expects_none() -> None:
     assert found(defective(), expect={"captions": False}) == []
 
