@@ -4,12 +4,15 @@
       + ConfigError      the configuration is refused (exit 78, EX_CONFIG)
       + InputError       an input cannot be read (exit 2 in `analyze`)
       + DeliveryError    the broker or the outbox refuses
+      + ModelError       a network cannot be loaded or run
       + UsageError       the command line asks for something that is not there
 
 Every message is one line that says what was being done, on what, why it failed, and what to do.
 """
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 EXIT_CONFIG = 78
 
@@ -39,6 +42,10 @@ class DeliveryError(AgentError):
     """Events cannot be stored or sent."""
 
 
+class ModelError(AgentError):
+    """A network cannot be loaded: unknown, missing, damaged, or without its runtime."""
+
+
 class UsageError(AgentError):
     """The command line names something that does not exist."""
 
@@ -57,3 +64,15 @@ def hide_secrets(text: str) -> str:
 def one_line(text: object) -> str:
     """`text` on one line, without credentials, for messages that come from libraries."""
     return hide_secrets(" ".join(str(text).split()))
+
+
+def not_known(name: str, known: Iterable[str]) -> str:
+    """What to do about a name that is not one of `known`.
+
+    >>> not_known("blakc", ["black", "freeze"])
+    'did you mean black? Known are black, freeze'
+    """
+    names = list(known)
+    guess = "".join(f"did you mean {each}? " for each in get_close_matches(name, names, n=1))
+    listing = f"known are {', '.join(names)}"
+    return guess + (listing.capitalize() if guess else listing)

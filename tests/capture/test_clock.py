@@ -45,6 +45,23 @@ def test_sound_and_picture_keep_their_relation_over_a_jump() -> None:
     assert audio.time - video.time == pytest.approx(0.05)
 
 
+def test_a_track_that_paused_comes_back_beside_the_others() -> None:
+    clock = MediaClock()
+    for number in range(500):
+        clock.stamp("video", 100 + number * STEP, STEP)
+        if not 100 <= number < 400:
+            audio = clock.stamp("audio", 100 + number * STEP, STEP)
+            assert (audio.time, audio.jump) == (pytest.approx(number * STEP), 0.0)
+
+
+def test_a_track_that_paused_over_a_jump_comes_back_near_the_others() -> None:
+    clock = MediaClock()
+    clock.stamp("audio", 100.0, STEP)
+    for number in range(500):
+        clock.stamp("video", (100 if number < 250 else 900) + number * STEP, STEP)
+    assert clock.stamp("audio", 7000.0, STEP).time == pytest.approx(clock.now, abs=1.1)
+
+
 def test_a_missing_time_stamp_follows_the_one_before() -> None:
     assert [stamp.time for stamp in run([7.0, None, None, 7.12])] == pytest.approx([0.0, 0.04, 0.08, 0.12])
 

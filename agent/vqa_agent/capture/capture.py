@@ -113,7 +113,8 @@ class Capture:
         tracks = choose_tracks(opened.container)
         if not tracks.chosen:
             raise InputError(f"reading {self.source.describe()}: it has neither pictures nor sound; check what is sent")
-        decoder = Decoder(tracks, self._clock, self.statistics, self.format)
+        monitor = opened.monitor([stream.id for stream in tracks.chosen], self.statistics.transport)
+        decoder = Decoder(tracks, self._clock, self.statistics, self.format, monitor=monitor)
         decoder.open(self.source.threads)
         self._decoder = decoder
         return decoder
@@ -180,14 +181,17 @@ class Capture:
         """Open the input in the background; what is open, or why nothing is."""
         opening = Opening(self.source)
         patience = monotonic() + (START_PATIENCE if first else 0.0)
-        while not self._stop.is_set():
-            try:
+        try:
+            while not self._stop.is_set():
                 if (opened := opening.result(TICK)) is not None:
                     return opened, ""
-            except InputError as error:
-                return None, str(error)
-            if monotonic() > patience:
-                yield from watch.idle(self._lost_time(), "no answer yet")
+                if monotonic() > patience:
+                    yield from watch.idle(self._lost_time(), "no answer yet")
+        except InputError as error:
+            return None, str(error)
+        except GeneratorExit:
+            opening.abandon()
+            raise
         opening.abandon()
         return None, ""
 
@@ -208,6 +212,7 @@ class Capture:
                     yield from decoder.flush()
                     return arrival.reason or "the input ended"
                 if arrival is None:
+                    yield from decoder.idle()
                     yield from watch.idle(self._lost_time(), "no data arrives")
                     continue
                 if dropped := reader.take_dropped():

@@ -55,10 +55,12 @@ class MediaClock:
             self._offsets = [self.now - source]
         allowed = MAX_STEP if due is not None else MAX_TRACK_SKEW
         due = self.now if due is None else due
+        # A track that paused comes back where the clock stands, moved on by the others.
+        latest = math.inf if self._gaps_are_real else max(due, self.now) + allowed
         for offset in self._offsets:
-            missed = source + offset - due
-            if abs(missed) <= allowed or (self._gaps_are_real and missed > 0):
+            if due - allowed <= source + offset <= latest:
                 return self._advance(track, source + offset, duration, 0.0)
+        due = max(due, self.now - MAX_STEP)
         jump = source + self._offsets[0] - due
         # Packets from before the jump may still follow on other tracks: the offset before stays known.
         self._offsets = [due - source, self._offsets[0]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from vqa_agent.capture.captions import CaptionReader
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.picture import PictureMaker
 from vqa_agent.capture.sound import SoundAssembler
+from vqa_agent.capture.transport import Monitor
 from vqa_agent.errors import one_line
 from vqa_agent.media import Fact, FactKind, Format, Sample, Value
 
@@ -35,6 +37,8 @@ class Statistics:
     corrupt_pictures: int = 0
     dropped_packets: int = 0
     openings: int = 0
+    transport: Counter[str] = field(default_factory=Counter)
+    """How often each indicator of TR 101 290 was raised, and what was lost on the way here."""
 
 
 @dataclass
@@ -88,13 +92,14 @@ def is_cover(stream: Any) -> bool:
 
 @dataclass
 class Decoder:
-    """Decodes the chosen tracks of one container."""
+    """Decodes the chosen tracks of one container. A `monitor` says what their transport packets say themselves."""
 
     tracks: Tracks
     clock: MediaClock
     statistics: Statistics = field(default_factory=Statistics)
     format: Format = field(default_factory=Format)
     skip_frame: str = "DEFAULT"
+    monitor: Monitor | None = None
 
     def __post_init__(self) -> None:
         self._pictures = PictureMaker()
@@ -116,9 +121,12 @@ class Decoder:
         stream = packet.stream
         self.statistics.packets += 1
         self.statistics.bytes += packet.size
+        if self.monitor is not None and packet.pos is not None:
+            yield from self.monitor.facts(self.clock.now, packet.pos)
         if packet.is_corrupt:
             self.statistics.corrupt_packets += 1
-            yield self._fact(FactKind.CONTINUITY, stream)
+            if self.monitor is None:
+                yield self._fact(FactKind.CONTINUITY, stream)
         if stream.type == "subtitle":
             self._captions.subtitle(packet)
             return
@@ -135,6 +143,11 @@ class Decoder:
         for frame in frames:
             yield from self._present(stream, frame)
 
+    def idle(self) -> Iterator[Fact]:
+        """What is known of the transport while there is nothing to decode."""
+        if self.monitor is not None:
+            yield from self.monitor.facts(self.clock.now)
+
     def flush(self) -> Iterator[Sample]:
         """What the decoders still hold, at the end of the input."""
         for stream in self.tracks.chosen:
@@ -145,6 +158,7 @@ class Decoder:
             for frame in frames:
                 yield from self._present(stream, frame)
         yield from self._sounds.flush()
+        yield from self.idle()
 
     def _present(self, stream: Any, frame: Any) -> Iterator[Sample]:
         if stream is self.tracks.video:

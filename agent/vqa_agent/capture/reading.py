@@ -68,7 +68,7 @@ class PacketReader:
     def stop(self, patience: float = 0.5) -> None:
         """Let the thread end; a read that is stuck in the network ends at its own time limit."""
         self._stop.set()
-        self._opened.end_program()
+        self._opened.end_input()
         self._thread.join(patience)
 
     def _read(self) -> None:

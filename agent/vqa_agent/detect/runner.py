@@ -12,12 +12,13 @@ from time import perf_counter
 from typing import Any
 
 from vqa_agent.detect.interface import Detector, Finding
+from vqa_agent.errors import AgentError
 from vqa_agent.media import Caption, Fact, Picture, Sample, Sound
 
 log = logging.getLogger(__name__)
 
 MAX_FAILURES = 3
-"""A detector that raises this often in a row is put aside until the stream is reset."""
+"""A detector that raises this often in a row is put aside until the stream is interrupted."""
 
 READS: dict[type, tuple[str, ...]] = {
     Picture: ("video", "both"),
@@ -91,11 +92,11 @@ class Suite:
         offered = self.offered[OFFERED_AS.get(seat.detector.reads, seat.detector.reads)]
         return min(1.0, seat.account.media_seconds / offered) if offered else None
 
-    def reset(self) -> None:
-        """The stream was interrupted: every detector forgets, and those put aside get another chance."""
+    def interrupt(self) -> None:
+        """The stream was interrupted: every detector hears of it, and those put aside get another chance."""
         for seat in self._seats:
             seat.account.failures_in_a_row = 0
-            seat.detector.reset()
+            seat.detector.interrupt()
 
     def close(self) -> list[Finding]:
         """What the end of the stream completes."""
@@ -120,13 +121,15 @@ class Suite:
             findings = list(ask())
         except Exception as error:
             account.failures += 1
-            account.failures_in_a_row += 1
-            account.last_failure = f"{type(error).__name__}: {error}"
+            # What a person must put right, such as a damaged model, is not better at the next look.
+            hopeless = isinstance(error, AgentError)
+            account.failures_in_a_row = MAX_FAILURES if hopeless else account.failures_in_a_row + 1
+            account.last_failure = str(error) if hopeless else f"{type(error).__name__}: {error}"
             log.warning(
                 "detector %s failed (%s)%s",
                 seat.detector.name,
                 account.last_failure,
-                "; it is put aside until the stream is reset" if account.aside else "",
+                "; it is put aside until the stream is interrupted" if account.aside else "",
                 exc_info=log.isEnabledFor(logging.DEBUG),
             )
             return []
