@@ -17,14 +17,17 @@ from vqa_agent.simulate.encode import encode
 from vqa_agent.simulate.talk import RATE
 
 SECONDS = 100.0
+LONG = 140.0
+"""Seconds that it takes to be sure of a lag."""
+
 DETECTORS = ("caption_missing", "caption_empty", "caption_sync", "caption_quality")
 
 Pairs = Sequence[tuple[int, int] | None]
 
 
-def spoken() -> list[Cue]:
+def spoken(seconds: float = SECONDS) -> list[Cue]:
     """A cue for each phrase, in capitals and two rows, as CEA-608 has room for."""
-    return [Cue(cue.start, cue.end, in_rows(cue.text.upper())) for cue in cues(talked(SECONDS)[1])]
+    return [Cue(cue.start, cue.end, in_rows(cue.text.upper())) for cue in cues(talked(seconds)[1])]
 
 
 def in_rows(text: str, width: int = 32) -> str:
@@ -34,8 +37,9 @@ def in_rows(text: str, width: int = 32) -> str:
 
 def recording(path: Path, pairs: Pairs | None = None, codec: str = "libx264", **options: float) -> Path:
     change = caption_writer(pairs, codec, **options) if pairs is not None else None
-    pictures = images(SECONDS, size=(64, 48))
-    sound = talked(SECONDS)[0]
+    seconds = len(pairs) / 25 if pairs is not None else LONG
+    pictures = images(seconds, size=(64, 48))
+    sound = talked(seconds)[0]
     wave = np.ascontiguousarray(np.repeat(sound, 3, axis=1))
     return encode(path, pictures, wave, video_codec=codec, audio_codec="mp2", sample_rate=3 * RATE, change=change)
 
@@ -56,8 +60,8 @@ FAULTS: dict[str, tuple[str, Callable[[], Pairs]]] = {
     "vanish": ("caption_missing", lambda: [*pop_on(spoken(), SECONDS)[:1000], *[None] * 1500]),
     "empty": ("caption_empty", lambda: [(0, 0)] * 2500),
     "stop": ("caption_empty", lambda: pop_on([cue for cue in spoken() if cue.end < 40], SECONDS)),
-    "late": ("caption_sync", lambda: pop_on(delayed(spoken(), 5.0), SECONDS)),
-    "late, typed": ("caption_sync", lambda: roll_up(delayed(spoken(), 8.0), SECONDS)),
+    "late": ("caption_sync", lambda: pop_on(delayed(spoken(LONG), 5.0), LONG)),
+    "late, typed": ("caption_sync", lambda: roll_up(delayed(spoken(LONG), 8.0), LONG)),
     "scrambled": (
         "caption_quality",
         lambda: pop_on(
@@ -81,5 +85,5 @@ def test_finds_parity_errors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("lag", "expected"), [(0.0, []), (-4.0, ["caption_sync"])])
 def test_a_track_of_text(lag: float, expected: list[str], tmp_path: Path) -> None:
     plain = recording(tmp_path / "plain.mkv")
-    shown = [cue for cue in delayed(spoken(), lag) if cue.start > 0]
+    shown = [cue for cue in delayed(spoken(LONG), lag) if cue.start > 0]
     assert [event.defect for event in found(add_track(plain, tmp_path / "clip.mkv", shown, "subrip"))] == expected

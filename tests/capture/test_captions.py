@@ -7,14 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.capture.clips import images
 from vqa_agent.capture import Source, open_source
+from vqa_agent.capture.dtvcc import Dtvcc
 from vqa_agent.capture.line21 import Line21, added
 from vqa_agent.media import Caption, CaptionKind, Fact, FactKind, Sample
 from vqa_agent.simulate import sounds
-from vqa_agent.simulate.captions import Cue, a53, add_track, caption_writer, pop_on, roll_up, with_parity
+from vqa_agent.simulate.captions import Cue, a53, add_track, caption_writer, dtvcc, pop_on, roll_up, with_parity
 from vqa_agent.simulate.encode import encode
 
 SECONDS = 6.0
@@ -100,6 +102,30 @@ def test_both_fields_and_both_channels_are_told_apart() -> None:
         ("cc1", CUES[0].text),
         ("cc4", "BONJOUR"),
     }
+
+
+@pytest.mark.parametrize(("typed", "kind"), [(False, CaptionKind.POP_ON), (True, CaptionKind.ROLL_UP)])
+def test_cea_708_beside_an_empty_608(typed: bool, kind: CaptionKind, tmp_path: Path) -> None:
+    change = caption_writer([(0, 0)] * 150, extra=dtvcc(CUES, SECONDS, typed=typed))
+    samples, services = read(write(tmp_path / "clip.ts", change))
+    found = captions(samples)
+    shown = [caption for caption in found if caption.shown]
+    assert services == "608,708"
+    assert {(caption.service, caption.kind) for caption in shown} == {("708-1", kind)}
+    assert " ".join("".join(caption.text for caption in shown).split()) in (
+        "HELLO THERE MY FRIEND HOW ARE YOU?",
+        "HELLO THERE MY FRIENDHOW ARE YOU?",
+    )
+    assert shown[0].time == pytest.approx(1.0, abs=0.15)
+    assert [caption.time for caption in found if not caption.shown] == pytest.approx([2.5, 5.0], abs=0.15)
+
+
+def test_cea_708_survives_damage() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        data = rng.integers(0, 256, 90, dtype=np.uint8)
+        data[::3] = rng.choice([0xFE, 0xFF], 30, p=[0.8, 0.2])
+        list(Dtvcc().feed(data.tobytes(), 0.0))
 
 
 def test_programme_data_in_the_second_field_are_no_captions() -> None:

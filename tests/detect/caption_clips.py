@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from tests.detect import samples
+from vqa_agent.capture import Source, open_source
 from vqa_agent.media import Caption, CaptionKind, Fact, FactKind, Sample, Samples, Sound
 from vqa_agent.simulate.captions import Cue
 from vqa_agent.simulate.talk import RATE, Phrase, talk
 
 SAID = "we went down to the harbour and there was nobody there so he told me that it would rain again"
 WORDS = SAID.split()
+MEDIA = Path(__file__).parents[3] / "shared" / "media"
 
 
 @cache
@@ -79,3 +83,29 @@ def carried(start: float, end: float, service: str = "608", readable: bool = Tru
 def before(material: Iterable[Sample], end: float, start: float = 0.0) -> Iterator[Sample]:
     """What of the samples lies between two seconds."""
     return (sample for sample in material if start <= sample.time < end)
+
+
+def recordings(folder: str, seconds: float, each: float = 12.0) -> Iterator[Sound]:
+    """Real sound, recordings one after the other, the first channel at its own rate."""
+    time = 0.0
+    for file in sorted((MEDIA / "sound" / folder).glob("*.flac")):
+        with open_source(Source(name=file.stem, url=str(file), live=False)) as capture:
+            blocks = [sample for sample in capture.samples() if isinstance(sample, Sound)]
+        for block in blocks[: round(each * 10)]:
+            if block.samples.shape[1] * 10 >= block.rate - 10:
+                yield Sound(time=time, rate=block.rate, samples=np.ascontiguousarray(block.samples[:1]))
+                time += 0.1
+        if time >= seconds:
+            return
+
+
+def phrases_of(blocks: Sequence[Sound]) -> list[Phrase]:
+    """The phrases of a recording, told by its level alone: parted by 0.4 s of quiet, or after 4.5 s."""
+    levels = np.array([float(block.level[0]) for block in blocks])
+    loud = np.flatnonzero(levels > np.percentile(levels, 95) - 25)
+    phrases, first = [], loud[0]
+    for one, after in itertools.pairwise([*loud, loud[-1] + 10]):
+        if after - one > 4 or after - first > 45:
+            phrases.append(Phrase(float(first) / 10, float(one + 1) / 10))
+            first = after
+    return [phrase for phrase in phrases if phrase.end - phrase.start > 0.4]

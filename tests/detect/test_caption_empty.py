@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 
 from tests.detect import samples
-from tests.detect.caption_clips import before, carried, cues, made, popped, speech, talked, typed
-from vqa_agent.capture import Source, open_source
+from tests.detect.caption_clips import MEDIA, before, carried, cues, made, popped, recordings, speech, talked, typed
 from vqa_agent.detect import Profile, Severity
-from vqa_agent.media import Caption, CaptionKind, Sound
+from vqa_agent.media import Caption, CaptionKind
 from vqa_agent.simulate import sounds
 
 SECONDS = 120.0
-MEDIA = Path(__file__).parents[3] / "shared" / "media"
 
 
 def defective():
@@ -84,6 +79,14 @@ def test_says_nothing_where_no_service_is_carried_or_its_text_cannot_be_read() -
     assert found(speech(SECONDS), carried(0, SECONDS), carried(0, SECONDS, "unread:deu", readable=False)) == []
 
 
+def test_a_subtitle_track_is_judged_once_it_is_known_to_follow_speech() -> None:
+    track = [*carried(0, SECONDS, "dvbsub:nld")]
+    assert found(speech(SECONDS), track) == []
+    assert found(speech(SECONDS), track, popped(text()[:2])) == []
+    assert len(found(speech(SECONDS), track, expect={"captions": True})) == 1
+    assert len(found(speech(SECONDS), track, popped([cue for cue in text() if cue.end < 55]))) == 1
+
+
 def test_says_nothing_where_the_owner_expects_none() -> None:
     assert found(defective(), expect={"captions": False}) == []
 
@@ -91,20 +94,6 @@ def test_says_nothing_where_the_owner_expects_none() -> None:
 def test_count_is_seconds_of_speech() -> None:
     assert found(defective(), count=50) != []
     assert found(before(defective(), 55.0), count=50) == []
-
-
-def recordings(folder: str, seconds: float, each: float = 12.0):
-    """Real sound, recordings one after the other, the first channel at its own rate."""
-    time = 0.0
-    for file in sorted((MEDIA / "sound" / folder).glob("*.flac")):
-        with open_source(Source(name=file.stem, url=str(file), live=False)) as capture:
-            blocks = [sample for sample in capture.samples() if isinstance(sample, Sound)]
-        for block in blocks[: round(each * 10)]:
-            if block.samples.shape[1] * 10 >= block.rate - 10:
-                yield Sound(time=time, rate=block.rate, samples=np.ascontiguousarray(block.samples[:1]))
-                time += 0.1
-        if time >= seconds:
-            return
 
 
 @pytest.mark.media

@@ -5,6 +5,7 @@ import pytest
 from tests.detect import samples
 from tests.detect.caption_clips import before, carried, made, speech
 from vqa_agent.detect import Profile
+from vqa_agent.media import Fact, FactKind
 from vqa_agent.simulate import sounds
 
 SECONDS = 160.0
@@ -77,3 +78,8 @@ def test_speech_is_counted_from_the_end_of_the_captions() -> None:
     """Half a minute of speech lies before it, twenty seconds after."""
     material = samples.merge(speech(120), carried(0, 60))
     assert found(before(material, 82.0), samples.signal(82.0)) == []
+
+
+def test_a_lost_signal_is_not_missing_captions() -> None:
+    lost = [Fact(FactKind.NO_SIGNAL, 20 + half / 2, 0.5, detail={"missing": "all"}) for half in range(200)]
+    assert expected(samples.signal(20.0), carried(0, 20), lost, samples.signal(20.0, 120.0), carried(126, 140)) == []

@@ -5,7 +5,19 @@ import itertools
 import pytest
 
 from tests.detect import samples
-from tests.detect.caption_clips import before, carried, cues, made, popped, speech, talked, typed
+from tests.detect.caption_clips import (
+    MEDIA,
+    before,
+    carried,
+    cues,
+    made,
+    phrases_of,
+    popped,
+    recordings,
+    speech,
+    talked,
+    typed,
+)
 from vqa_agent.detect import Profile
 from vqa_agent.media import Caption, CaptionKind
 from vqa_agent.simulate import sounds
@@ -61,7 +73,7 @@ def test_cues_of_a_track_are_measured_too() -> None:
 
 def test_a_lag_is_measured_to_half_a_second() -> None:
     for seed, lag in itertools.product((2, 3), (0.0, 1.0)):
-        measured = lags(material(lag, seed=seed))
+        measured = lags(material(lag, seed=seed, seconds=180.0))
         assert measured
         assert measured == pytest.approx([lag] * len(measured), abs=0.5)
 
@@ -91,3 +103,13 @@ TRAPS = {
 @pytest.mark.parametrize("profile", list(Profile))
 def test_is_silent_on(name: str, profile: Profile) -> None:
     assert found(*TRAPS[name](), profile=profile) == []
+
+
+@pytest.mark.media
+@pytest.mark.skipif(not MEDIA.exists(), reason="needs ../shared/media")
+@pytest.mark.parametrize(("lag", "appear"), [(0.0, popped), (0.0, typed), (4.0, popped), (8.0, typed), (-3.0, popped)])
+def test_captions_of_real_speech(lag: float, appear) -> None:
+    blocks = list(recordings("speech", 170.0))
+    shown = [cue for cue in delayed(cues(phrases_of(blocks)), lag) if cue.start >= 0]
+    events = found(blocks, appear(shown))
+    assert [event.detail["lag_ms"] for event in events] == ([pytest.approx(lag * 1000, abs=500)] if lag else [])

@@ -14,6 +14,7 @@ import av.error
 import numpy as np
 
 from vqa_agent.capture.clock import MediaClock
+from vqa_agent.capture.dtvcc import Dtvcc
 from vqa_agent.capture.line21 import PAIR, Line21, rows_of
 from vqa_agent.media import Caption, CaptionKind, Fact, FactKind, Value
 
@@ -28,7 +29,7 @@ SEI = b"\xb5\x00\x31"
 
 A53_LONGEST = 2 + 31 * PAIR
 MAX_WAITING = 300
-"""Coded pictures whose caption data wait for their turn; beyond, none of them will be shown any more."""
+"""Captions, or caption data of coded pictures, that wait for their time; beyond, it will not come."""
 
 LINE21_TRACKS = ("eia_608", "cc_dec")
 BITMAP_TRACKS = ("dvbsub", "dvdsub", "pgssub", "xsub")
@@ -43,6 +44,7 @@ class CaptionReader:
         self._readable = {track.index: track.codec_context is not None for track in tracks}
         self._timed = not segmented
         self._line21 = Line21()
+        self._dtvcc = Dtvcc()
         self._in_tracks: dict[int, Line21] = {}
         self._coded: list[tuple[float, int, bytes]] = []
         self._ready: list[tuple[float, int, Caption]] = []
@@ -73,7 +75,7 @@ class CaptionReader:
             moment, _, triplets = heapq.heappop(self._coded)
             at = time if source is None else max(0.0, time - min(source - moment, 10.0))
             self._note(triplets)
-            for caption in self._line21.feed(triplets, at):
+            for caption in (*self._line21.feed(triplets, at), *self._dtvcc.feed(triplets, at)):
                 self._wait(caption)
         if len(self._coded) > MAX_WAITING:
             self._coded.clear()
@@ -111,6 +113,8 @@ class CaptionReader:
     def _wait(self, caption: Caption) -> None:
         self._count += 1
         heapq.heappush(self._ready, (caption.time, self._count, caption))
+        if len(self._ready) > MAX_WAITING:
+            heapq.heappop(self._ready)
 
     def _note(self, triplets: bytes) -> None:
         headers = triplets[::PAIR]
@@ -124,12 +128,12 @@ class CaptionReader:
         self._carried |= self._seen
         for number, name in self._names.items():
             yield _carried(start, now, name, self._readable[number])
-        for name in sorted(self._seen):
-            tally = self._line21.tally if name == "608" else None
-            yield _carried(
-                start, now, name, name == "608", tally.bytes if tally else 0, tally.parity_errors if tally else 0
-            )
-        self._line21.tally.bytes = self._line21.tally.parity_errors = 0
+        tally = self._line21.tally
+        if "608" in self._seen:
+            yield _carried(start, now, "608", True, tally.bytes, tally.parity_errors)
+        if "708" in self._seen:
+            yield _carried(start, now, "708", True)
+        tally.bytes = tally.parity_errors = 0
         self._seen.clear()
 
     def _decode(self, packet: Any, time: float) -> list[Caption]:

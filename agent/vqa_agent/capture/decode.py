@@ -110,7 +110,7 @@ class Decoder:
 
     def open(self, threads: int = 1) -> None:
         """Prepare the codecs for `threads` threads each."""
-        for track in self.tracks.subtitles:
+        for track in self.tracks.subtitles if self.tracks.segmented else ():
             # The HLS demuxer leaves text out until somebody asks for it.
             track.discard = av.stream.Discard.default
         for stream in self.tracks.chosen:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import av.error
 
 from vqa_agent.media import Caption, CaptionKind
 
@@ -68,7 +69,11 @@ class _Service:
         packet = av.Packet(bytes(self.waiting) or NULL)
         packet.pts, packet.time_base = round(time * TICKS), Fraction(1, TICKS)
         self.waiting.clear()
-        screen = self.decoder.decode2(packet)
+        try:
+            screen = self.decoder.decode2(packet)
+        except (av.error.FFmpegError, ValueError):
+            # Damaged bytes are no text; that they are damaged, the parity tells.
+            return
         if screen is not None:
             yield from self._show(rows_of(screen), time)
 

@@ -73,6 +73,8 @@ class CaptionMissing(Detector[CaptionMissingSettings]):
             self._carried += sample.duration
             self._services.add(str(sample.detail["service"]))
             yield self._finding(sample.end, bad=False)
+        elif isinstance(sample, Fact) and sample.kind is FactKind.NO_SIGNAL and sample.detail.get("missing") != "audio":
+            self._pass_over(sample.end)
         elif isinstance(sample, Fact) and sample.kind is FactKind.SIGNAL and (self._expected or self._known):
             self._began = sample.time if self._began is None else self._began
             yield self._finding(sample.end, bad=self._is_missed(sample.end))
@@ -90,6 +92,12 @@ class CaptionMissing(Detector[CaptionMissingSettings]):
         if self._expected or not self._known or self._last is None or sound.time < self._last + GRACE:
             return
         self._spoken += sum(moment.end - moment.start for moment in self._listener.hear(sound) if moment.speech)
+
+    def _pass_over(self, now: float) -> None:
+        """Without a signal nothing is to be missed: count anew from here."""
+        self._began = now
+        self._last = None if self._last is None else now
+        self._spoken = 0.0
 
     def _since(self) -> float:
         """Media second since when no service is carried."""

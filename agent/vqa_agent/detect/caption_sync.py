@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from vqa_agent.alignment import BINS, SEARCH, Activity, Match, drift, match
 from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, register
 from vqa_agent.media import Caption, CaptionKind, Fact, Sound
 from vqa_agent.speech import Moment, SpeechListener
@@ -20,20 +20,14 @@ WINDOW, LEAST = 120.0, 60.0
 STEP = 10.0
 """Media seconds from one comparison to the next."""
 
-BINS = 10
-"""Values a second of both activities: as many as there are blocks of sound."""
-
-SMOOTH = np.hanning(9)[1:-1] / np.hanning(9)[1:-1].sum()
-"""Over 0.7 s: the short pauses between words are not in the text."""
-
 RATE = 15.0
 """Characters a second at which people speak, about 150 words a minute: text stands for so much speech."""
 
-SEARCH = 15.0
-"""Greatest lag in seconds that is looked for, to either side."""
-
 PAUSE_DB = 18.0
 """How far below the loud moments of the speech a pause lies."""
+
+AGREED = 1.0
+"""Seconds within which two comparisons on end must agree before their lag is told."""
 
 LEAST_CAPTIONS = 8
 LEAST_SPAN = 45.0
@@ -43,41 +37,26 @@ LEAST_SPAN = 45.0
 RATES = (1.0, 25 / 24, 24 / 25)
 """How fast the text may run against the sound: as it should, or prepared for the other of the two rates of films."""
 
-OTHER_RATE = 0.05
+OTHER_RATE = 0.15
 """By how much more another rate must agree than the right one."""
-
-NEIGHBOURS = 2.5
-"""Seconds around the best lag in which another may be as good."""
-
-LEAST_SPREAD = 0.05
-"""Variance of both activities (geometric mean) below which one of them hardly changes."""
-
-Activity = NDArray[np.float64]
 
 
 class CaptionSyncSettings(Settings):
     early: float = Field(2.0, gt=0, description="Seconds by which text may come before the speech.")
     late: float = Field(2.0, gt=0, description="Seconds by which prepared text (pop-on, tracks) may come after it.")
     late_typed: float = Field(6.0, gt=0, description="Seconds by which text that is typed live (roll-up) may.")
-    likeness: float = Field(0.35, gt=0, lt=1, description="Least correlation of text and speech at the best lag.")
+    likeness: float = Field(
+        0.35, gt=0, lt=1, description="Least correlation of text and speech at the best lag, over two minutes."
+    )
     lead: float = Field(0.12, gt=0, lt=1, description="How much better the best lag must be than any other.")
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """The lag in seconds (positive: text is late), the correlation there, and its lead over other lags."""
-
-    lag: float
-    likeness: float
-    lead: float
 
 
 @register(
     "caption_sync",
     reads="captions",
     cost="cheap",
-    live=Rule(set_time=60.0, clear_time=0.0, count=3, looks=4),
-    file=Rule(set_time=30.0, clear_time=0.0, count=2, looks=3),
+    live=Rule(set_time=60.0, clear_time=0.0, count=2, looks=3),
+    file=Rule(set_time=30.0, clear_time=0.0, count=1, looks=1),
 )
 class CaptionSync(Detector[CaptionSyncSettings]):
     """Sees: text that appears too early or too late against the speech that it stands for, and a lag that drifts.
@@ -85,9 +64,10 @@ class CaptionSync(Detector[CaptionSyncSettings]):
     Formula: every 10 s, over the last one to two minutes, the activity of the speech (see vqa_agent.speech; pauses are
     found by level) is correlated with that of the text: each caption counts from its appearance for as long as its
     letters take to be spoken, at most until it is cleared. The lag with the best correlation is the result where that
-    exceeds `likeness` and leads over every lag that is not its neighbour by `lead`; otherwise nothing is said
-    (speech without pauses, text unrelated to it, too little of either). A lag beyond `early`, `late` or, for roll-up
-    text, `late_typed` is bad. `drift` is the slope of the lags in ms per minute.
+    exceeds `likeness`, leads over every lag that is not its neighbour by `lead`, and is found twice on end; otherwise
+    nothing is said (speech without pauses, text unrelated to it, too little of either). Text that runs at the other of
+    the two rates of films is tried, too. A lag beyond `early`, `late` or, for roll-up text, `late_typed` is bad.
+    `drift_ms_per_min` is the slope of the lags.
 
     Settings: raise `late_typed` for slow live captioning; raise `likeness` and `lead` where it errs.
 
@@ -97,7 +77,7 @@ class CaptionSync(Detector[CaptionSyncSettings]):
     Source: EBU QC 0247B (captions early or late; its examples: a second or two in files, over 5 s live); the
     correlation as in ffsubsync.
 
-    >>> from vqa_agent.detect.caption_sync import match
+    >>> from vqa_agent.alignment import match
     >>> speech = np.repeat(np.random.default_rng(1).integers(0, 2, 60), 15).astype(float)
     >>> found = match(speech, np.roll(speech, 40))
     >>> round(found.lag, 1)
@@ -109,6 +89,7 @@ class CaptionSync(Detector[CaptionSyncSettings]):
         self._moments: deque[Moment] = deque()
         self._captions: dict[str, deque[Caption]] = {}
         self._lags: deque[tuple[float, float]] = deque(maxlen=60)
+        self._last_lag: float | None = None
         self._due = LEAST
 
     def look(self, sample: Fact | Sound | Caption) -> Iterable[Finding]:
@@ -131,11 +112,18 @@ class CaptionSync(Detector[CaptionSyncSettings]):
             if len(shown) < LEAST_CAPTIONS or shown[-1].time - shown[0].time < LEAST_SPAN:
                 continue
             found = self._match(speech, list(service), start, min(end, shown[-1].time + SEARCH))
-            if found and found.likeness >= self.settings.likeness and found.lead >= self.settings.lead:
-                yield self._finding(start, end, found, shown[-1].kind)
+            if found and self._is_conclusive(found, len(speech) / BINS):
+                before, self._last_lag = self._last_lag, found.lag
+                if before is not None and abs(found.lag - before) <= AGREED:
+                    yield self._finding(start, end, found, shown[-1].kind)
                 break
         while self._moments and self._moments[0].start < end + STEP - WINDOW:
             self._moments.popleft()
+
+    def _is_conclusive(self, found: Match, seconds: float) -> bool:
+        """Chance agrees by the inverse root of the time: a minute must agree better than two."""
+        needed = self.settings.likeness * (WINDOW / seconds) ** 0.5
+        return found.likeness >= needed and found.lead >= self.settings.lead
 
     def _match(self, speech: Activity, captions: list[Caption], start: float, end: float) -> Match | None:
         """The match at the rate at which the text agrees best; its lag is that at `end`, where the text ends."""
@@ -159,7 +147,7 @@ class CaptionSync(Detector[CaptionSyncSettings]):
             bad=over > 1,
             detail={
                 "lag_ms": round(found.lag * 1000),
-                "drift_ms_per_min": round(drift(self._lags) * 60_000),
+                "drift_ms_per_min": round(drift(self._lags, LEAST) * 60_000),
                 "likeness": round(found.likeness, 2),
                 "kind": str(kind),
             },
@@ -209,41 +197,3 @@ def stretched(captions: Sequence[Caption], about: float, rate: float) -> Sequenc
         )
         for caption in captions
     ]
-
-
-def match(speech: Activity, text: Activity) -> Match | None:
-    """The lag at which text follows speech best; None where one of them never changes.
-
-    Pearson's correlation of both, smoothed, over what overlaps, at every lag up to SEARCH.
-    """
-    speech, text = np.convolve(speech, SMOOTH, "same"), np.convolve(text, SMOOTH, "same")
-    reach = min(round(SEARCH * BINS), len(speech) // 3)
-    lags = np.arange(-reach, reach + 1)
-    count = len(speech) - np.abs(lags)
-    said, said_square = _sums(speech, np.maximum(0, -lags), count)
-    shown, shown_square = _sums(text, np.maximum(0, lags), count)
-    middle = len(speech) - 1
-    both = np.correlate(text, speech, "full")[middle - reach : middle + reach + 1]
-    spread = (said_square - said**2 / count) * (shown_square - shown**2 / count)
-    scores = (both - said * shown / count) / np.sqrt(np.maximum(spread, 1e-9))
-    scores[spread < (LEAST_SPREAD * count) ** 2] = -1.0
-    best = int(scores.argmax())
-    near = round(NEIGHBOURS * BINS)
-    others = np.concatenate([scores[: max(0, best - near)], scores[best + near + 1 :]])
-    if scores[best] <= 0 or not len(others):
-        return None
-    return Match((best - reach) / BINS, float(scores[best]), float(scores[best] - others.max()))
-
-
-def _sums(values: Activity, first: NDArray[np.int64], count: NDArray[np.int64]) -> tuple[Activity, Activity]:
-    """Sums of the values and of their squares over `count` values from `first` on."""
-    totals = [np.concatenate([[0.0], np.cumsum(each)]) for each in (values, values**2)]
-    return totals[0][first + count] - totals[0][first], totals[1][first + count] - totals[1][first]
-
-
-def drift(lags: Sequence[tuple[float, float]]) -> float:
-    """Slope of lags (seconds) over time (seconds), by least squares; 0 where they span less than a minute."""
-    if len(lags) < 3 or lags[-1][0] - lags[0][0] < LEAST:
-        return 0.0
-    times, values = np.array(lags).T
-    return float(np.polyfit(times - times[0], values, 1)[0])

@@ -36,6 +36,8 @@ SUPPRESSED_BY: dict[str, tuple[str, ...]] = {
     "range": ("test_pattern",),
     "av_sync": ("freeze", "black", "silence", "stutter"),
     "caption_empty": ("caption_missing", "silence"),
+    "caption_sync": ("caption_missing", "caption_empty", "silence", "stream_errors"),
+    "caption_quality": ("caption_missing", "stream_errors"),
 }
 
 AT_ONCE = frozenset({"black", "solid_color", "test_pattern"})

@@ -116,10 +116,12 @@ def caption_writer(
     rate: int = RATE,
     parity_errors: float = 0.0,
     second_field: Sequence[Pair] = (),
+    extra: Sequence[bytes] = (),
 ) -> Callable[[Any], Any]:
     """A change of coded packets that puts the pair of each picture's time into it; None: no caption data at all.
 
-    `parity_errors` is the share of the pairs, padding left out, in which a parity bit is turned over.
+    `extra` are triplets for each picture that are written as they are (see `dtvcc`). `parity_errors` is the share of
+    the pairs, padding left out, in which a parity bit is turned over.
     """
     rng = np.random.default_rng(5)
 
@@ -137,9 +139,34 @@ def caption_writer(
         triplets = triplet(0, pair)
         if second_field:
             triplets += triplet(1, second_field[number] if number < len(second_field) else NULL)
+        triplets += extra[number] if number < len(extra) else b""
         return _with_data(packet, _user_data(bytes(packet), a53(triplets), video_codec))
 
     return write
+
+
+def dtvcc(cues: Iterable[Cue], seconds: float, rate: int = RATE, typed: bool = False) -> list[bytes]:
+    """Triplets of CEA-708 for each picture: service 1, a window written hidden and then shown, or written as seen."""
+    pictures = [b""] * round(seconds * rate)
+    for number, cue in enumerate(cues):
+        visible = 0x20 if typed else 0
+        define = bytes((0x98, visible, 0, 0, 0, 31, 0))
+        text = cue.text.replace("\n", "\r").encode("latin-1", "replace")
+        pieces = [text[at : at + 20] for at in range(0, len(text), 20)]
+        data = [define, *pieces, *([] if typed else [b"\x89\x01"])]
+        first = round(cue.start * rate) - (0 if typed else len(data) - 1)
+        for place, piece in [*enumerate(data, first), (round(cue.end * rate), b"\x8c\x01")]:
+            if 0 <= place < len(pictures):
+                pictures[place] += _packet(piece, number + place)
+    return pictures
+
+
+def _packet(data: bytes, sequence: int) -> bytes:
+    """A DTVCC packet of one block of service 1, as triplets."""
+    block = bytes((0x20 | len(data),)) + data
+    body = bytes(((sequence & 3) << 6 | (len(block) + 2) // 2,)) + block
+    body += b"\x00" * (len(body) % 2)
+    return b"".join(bytes((0xFF if at == 0 else 0xFE,)) + body[at : at + 2] for at in range(0, len(body), 2))
 
 
 def a53(triplets: bytes) -> bytes:
