@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from statistics import median
+from statistics import mean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,17 @@ LEAST_ACTIVITY = 0.25
 """Codes per pixel added to the activity, so that flat pictures do not divide by nothing."""
 
 INTERVAL = 0.2
-"""Seconds between two looks: blocks that hurt last longer."""
+"""Seconds between two looks; key pictures are looked at besides, because movement carries blocks off the grid."""
+
+MEMORY = 1.0
+"""Seconds of looks that are taken together, so that there is a key picture among them more often than not."""
+
+MOST = 1.5
+"""What one look counts at most: a single picture is not blocky material."""
 
 
 class BlockinessSettings(Settings):
-    strength: float = Field(1.0, gt=0.1, le=10, description="Step at the block edges against the mean step elsewhere.")
+    strength: float = Field(0.65, gt=0.1, le=10, description="Step at the block edges against the mean step elsewhere.")
 
 
 @register(
@@ -49,10 +55,11 @@ class Blockiness(Detector[BlockinessSettings]):
     Formula: along 68 rows and 68 columns at native resolution, the mean absolute step between neighbouring pixels
     (strong real edges limited) less its neighbourhood's mean, folded over periods of 8, 16 and 32 pixels and over
     the same scaled by 3/4, 4/3 and 3/2, with free phase; the greatest fold, divided by the mean step, in both
-    directions, the smaller of the two. The median of the last five looks (five a second) is compared with `strength`.
-    Ordinary broadcast coding stays below 0.6, MPEG-2 at its coarsest quantiser lies above 1.4.
+    directions, the smaller of the two. The mean over the last second (five looks, and every key picture, none counting
+    more than 1.5) is compared with `strength`. Ordinary coding stays below 0.4, MPEG-2 at its coarsest quantiser lies
+    at 0.9 and above.
 
-    Settings: lower `strength` to see slighter blocks; pictures of 0.7 are visibly blocky on a large screen.
+    Settings: lower `strength` to see slighter blocks; pictures of 0.5 are visibly blocky on a large screen.
 
     Mistakes: mosaics, LED walls and pixel art whose tiles lie on one of the periods in both directions. Misses:
     blocks that a loop filter has smoothed (they are blur), damage in a few places only (see block_corruption).
@@ -69,14 +76,19 @@ class Blockiness(Detector[BlockinessSettings]):
 
     def reset(self) -> None:
         self._due = float("-inf")
-        self._recent: deque[float] = deque(maxlen=5)
+        self._after_key = False
+        self._recent: deque[tuple[float, float]] = deque()
 
     def look(self, picture: Picture) -> Iterable[Finding]:
-        if picture.time < self._due:
+        if picture.time < self._due and (self._after_key or not picture.key):
             return
-        self._due = picture.time + INTERVAL - picture.duration / 2
-        self._recent.append(grid_strength(picture))
-        strength = median(self._recent)
+        self._after_key = picture.key
+        if picture.time >= self._due:
+            self._due = picture.time + INTERVAL - picture.duration / 2
+        while self._recent and self._recent[0][0] < picture.time - MEMORY:
+            self._recent.popleft()
+        self._recent.append((picture.time, min(MOST, grid_strength(picture))))
+        strength = mean(seen for _, seen in self._recent)
         bad = strength >= self.settings.strength
         yield Finding(
             detector=self.name,
