@@ -32,6 +32,8 @@ class Case:
     audio: AudioChange | None = None
     hold: float = 4.0
     live_hold: float = 16.0
+    faithful: bool = False
+    """Written (nearly) without loss: an encoder would hide the defect."""
 
 
 def _pictures(change: Callable[..., Iterator[Any]], **settings: tuple[Any, Any, Any]) -> VideoChange:
@@ -74,6 +76,6 @@ CASES: tuple[Case, ...] = (
     Case("silence", audio=_sound(defects.attenuate, gain=QUIET)),
     Case("channel_missing", audio=_sound(defects.attenuate, gain=QUIET, channels=((1,),) * 3), hold=5.0),
     Case("phase_inversion", audio=_sound(audio.invert, channel=(1, 1, 0)), hold=5.0),
-    Case("clipping", audio=_sound(audio.clip, share=(0.005, 0.02, 0.08), gain=(1.0, 0.5, 0.25))),
+    Case("clipping", audio=_sound(audio.clip, share=(0.005, 0.02, 0.08), gain=(1.0, 0.5, 0.25)), faithful=True),
     Case("dropout", audio=_sound(audio.holes, length=(0.01, 0.04, 0.2))),
 )

@@ -38,6 +38,8 @@ from vqa_agent.simulate import scenes, sounds
 from vqa_agent.simulate.encode import FAST, encode
 
 CODECS = (("libx264", "mp4", "aac"), ("mpeg2video", "ts", "mp2"), ("libx265", "mkv", "flac"))
+FAITHFUL = {"preset": "ultrafast", "crf": "8"}
+"""For defects that an encoder makes itself: another one after it would hide them."""
 LEAD = 4.0
 """Clean seconds before a defect."""
 TAIL = 2.5
@@ -56,16 +58,20 @@ class Job:
     video: Any
     audio: Any
     hold: float
+    faithful: bool = False
 
     def make(self, material: Material | Hearing, codec: tuple[str, str, str], folder: Path) -> Path:
         """Encode `material` with the defect from LEAD to LEAD + hold."""
         video_codec, ending, audio_codec = codec
         seconds = LEAD + self.hold + TAIL
-        file = folder / f"{self.defect}.{ending}"
+        if self.faithful:
+            video_codec, ending, audio_codec = "libx264", "mkv", "flac"
         if isinstance(material, Hearing):
             sound = self.audio(material.listen(seconds), LEAD, LEAD + self.hold)
-            return encode(file, None, sound, audio_codec=audio_codec)
-        return encode(file, self.video(material.pictures(seconds), LEAD, LEAD + self.hold), video_codec=video_codec)
+            return encode(folder / f"{self.defect}.{ending}", None, sound, audio_codec=audio_codec)
+        pictures = self.video(material.pictures(seconds), LEAD, LEAD + self.hold)
+        options = FAITHFUL if self.faithful else None
+        return encode(folder / f"{self.defect}.{ending}", pictures, video_codec=video_codec, options=options)
 
 
 def analyse(file: Path, profile: Profile) -> tuple[list[Event], float]:
@@ -90,11 +96,11 @@ def jobs(options: argparse.Namespace, profile: Profile) -> Iterator[Job]:
     for case, severity in itertools.product(wanted if "ours" in options.parts else [], options.severities):
         hold = case.hold if profile is Profile.FILE else case.live_hold
         video, audio = (change and _at(change, severity) for change in (case.video, case.audio))
-        yield Job("ours", case.defect, SEVERITIES[severity], video, audio, hold)
+        yield Job("ours", case.defect, SEVERITIES[severity], video, audio, hold, case.faithful)
     for variant in VARIANTS if "other" in options.parts else ():
         if not options.only or variant.defect in options.only:
             hold = variant.hold if profile is Profile.FILE else 3 * variant.hold
-            yield Job("other", variant.defect, variant.name, variant.video, variant.audio, hold)
+            yield Job("other", variant.defect, variant.name, variant.video, variant.audio, hold, variant.faithful)
 
 
 def _at(change: Any, severity: int) -> Any:
@@ -109,7 +115,9 @@ def run_defects(options: argparse.Namespace, profile: Profile, results: Results)
         for sight in (True, False):
             mine = [job for job in everything if job.kind == kind and bool(job.video) is sight]
             load: Any = moving if sight else sounding
-            for number, material in enumerate(load(options.media, first, count if sight else 2 * count) if mine else ()):
+            for number, material in enumerate(
+                load(options.media, first, count if sight else 2 * count) if mine else ()
+            ):
                 for place, job in enumerate(mine):
                     codec = CODECS[(number + place) % len(CODECS)]
                     if _is_ours(options, number + place):
@@ -120,7 +128,7 @@ def run_defect(
     job: Job, material: Material | Hearing, codec: tuple[str, str, str], profile: Profile, results: Results
 ) -> None:
     coding = codec[2] if isinstance(material, Hearing) else codec[0]
-    label = f"{material.name} ({coding})"
+    label = f"{material.name} ({'faithful' if job.faithful else coding})"
     if results.knows(job.kind, profile, job.defect, job.name, label):
         return
     print(f"{profile} {job.defect}, {job.name}: {label}", file=sys.stderr)
@@ -165,14 +173,16 @@ def _written(what: Path | Trap | tuple[int, Path], folder: Path) -> Path:
         sound = what.sound() if what.sound else sounds.speech(12.0)
         codec = "libx264" if what.interlaced else video_codec
         file = folder / f"trap.{ending}"
-        return encode(file, pictures, sound, rate=what.rate, video_codec=codec, audio_codec=audio_codec, options=options)
+        return encode(
+            file, pictures, sound, rate=what.rate, video_codec=codec, audio_codec=audio_codec, options=options
+        )
     number, still = what
     return encode(folder / f"still.{ending}", panned(still, STILL_SECONDS, number), video_codec=video_codec)
 
 
 def _is_ours(options: argparse.Namespace, place: int) -> bool:
     lane, lanes = options.lane
-    return place % lanes == lane - 1
+    return bool(place % lanes == lane - 1)
 
 
 def main() -> None:

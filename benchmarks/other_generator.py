@@ -36,6 +36,8 @@ class Variant:
     video: VideoChange | None = None
     audio: AudioChange | None = None
     hold: float = 5.0
+    faithful: bool = False
+    """Written (nearly) without loss: an encoder would hide the defect."""
 
 
 def each(change: Callable[[Image], Image]) -> VideoChange:
@@ -164,9 +166,18 @@ def recoded(images: list[Image], codec: str, options: dict[str, str]) -> Iterato
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     buffer.seek(0)
-    with av.open(buffer) as container:
-        for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
+    with av.open(buffer, "r") as coded:
+        for frame in coded.decode(video=0):
+            yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
+
+def jpeg(image: Image) -> Image:
+    written = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 5])[1]
+    return np.asarray(cv2.imdecode(written, cv2.IMREAD_COLOR), np.uint8)
+
+
+def grey(image: Image) -> Image:
+    return np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2).astype(np.uint8)
 
 
 def defocused(radius: int) -> Callable[[Image], Image]:
@@ -277,7 +288,7 @@ def part(change: Callable[[Samples], Samples]) -> AudioChange:
 
 def hiss(dbfs: float) -> Callable[[Samples], Samples]:
     """Nothing but noise at `dbfs`."""
-    return lambda sound: (np.random.default_rng(9).normal(0, 10 ** (dbfs / 20), sound.shape)).astype(np.float32)
+    return lambda sound: np.asarray(np.random.default_rng(9).normal(0, 10 ** (dbfs / 20), sound.shape), np.float32)
 
 
 def one_channel(change: Callable[[Samples], Samples], channel: int) -> Callable[[Samples], Samples]:
@@ -293,7 +304,7 @@ def hard_clipped(level: float, after: float) -> Callable[[Samples], Samples]:
 
     def run(sound: Samples) -> Samples:
         top = float(np.quantile(np.abs(sound), 0.999)) or 1.0
-        return (np.clip(sound * (4 * level / top), -level, level) * after).astype(np.float32)
+        return np.asarray(np.clip(sound * (4 * level / top), -level, level) * after, np.float32)
 
     return run
 
@@ -316,6 +327,9 @@ def gaps(seconds: float, count: int, ramp: float = 0.0) -> Callable[[Samples], S
     return run
 
 
+COARSEST = {"b": "80000", "qmin": "31", "qmax": "31"}
+RATE_250 = {"b": "250000", "maxrate": "250000", "bufsize": "200000"}
+UNFILTERED = {"crf": "44", "preset": "fast", "x264-params": "no-deblock=1"}
 BLACK, WHITE, RED, BLUE = (0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 0, 180)
 
 VARIANTS: tuple[Variant, ...] = (
@@ -334,11 +348,11 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("tearing", "one fixed line, half", torn(1, 0.0, 0.5)),
     Variant("combing", "fields", indexed(woven)),
     Variant("combing", "telecine", indexed(woven_scaled)),
-    Variant("blockiness", "MPEG-2, coarsest", starved("mpeg2video", {"b": "80000", "qmin": "31", "qmax": "31"})),
-    Variant("blockiness", "MPEG-2, 250 kb/s", starved("mpeg2video", {"b": "250000", "maxrate": "250000", "bufsize": "200000"})),
-    Variant("blockiness", "MPEG-4, coarsest", starved("mpeg4", {"b": "80000", "qmin": "31", "qmax": "31"})),
-    Variant("blockiness", "H.264 unfiltered", starved("libx264", {"crf": "44", "preset": "fast", "x264-params": "no-deblock=1"})),
-    Variant("blockiness", "JPEG quality 5", each(lambda image: np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 5])[1], 1), np.uint8))),
+    Variant("blockiness", "MPEG-2, coarsest", starved("mpeg2video", COARSEST), faithful=True),
+    Variant("blockiness", "MPEG-2, 250 kb/s", starved("mpeg2video", RATE_250), faithful=True),
+    Variant("blockiness", "MPEG-4, coarsest", starved("mpeg4", COARSEST), faithful=True),
+    Variant("blockiness", "H.264 unfiltered", starved("libx264", UNFILTERED), faithful=True),
+    Variant("blockiness", "JPEG quality 5", each(jpeg), faithful=True),
     Variant("blur", "Gauss 3", each(lambda image: np.asarray(cv2.GaussianBlur(image, (0, 0), 3), np.uint8))),
     Variant("blur", "box 9", each(lambda image: np.asarray(cv2.blur(image, (9, 9)), np.uint8))),
     Variant("blur", "disc 5", each(defocused(5))),
@@ -360,7 +374,7 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("test_pattern", "EBU 100 %", pattern(lambda w, h: ebu_bars(w, h, 1.0))),
     Variant("test_pattern", "ARIB HD", pattern(arib_bars)),
     Variant("test_pattern", "PM5544", pattern(pm5544)),
-    Variant("chroma_loss", "grey", each(lambda image: np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, 2))),
+    Variant("chroma_loss", "grey", each(grey)),
     Variant("color_shift", "hue by 60 degrees", each(hue(60))),
     Variant("color_shift", "red and blue swapped", each(lambda image: np.ascontiguousarray(image[..., ::-1]))),
     Variant("color_shift", "gains", each(lambda image: clipped(image * (1.3, 1.0, 0.6)))),
@@ -375,9 +389,10 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("channel_missing", "left zero", audio=part(one_channel(lambda sound: sound * 0, 0))),
     Variant("channel_missing", "right noise at -70 dBFS", audio=part(one_channel(hiss(-70), 1))),
     Variant("phase_inversion", "left", audio=part(one_channel(lambda sound: -sound, 0))),
-    Variant("clipping", "at full scale", audio=part(hard_clipped(1.0, 1.0))),
-    Variant("clipping", "at half", audio=part(hard_clipped(0.5, 1.0))),
-    Variant("clipping", "at full scale, then -20 dB", audio=part(hard_clipped(1.0, 0.1))),
+    Variant("clipping", "at full scale", audio=part(hard_clipped(1.0, 1.0)), faithful=True),
+    Variant("clipping", "at half", audio=part(hard_clipped(0.5, 1.0)), faithful=True),
+    Variant("clipping", "at full scale, then -20 dB", audio=part(hard_clipped(1.0, 0.1)), faithful=True),
+    Variant("clipping", "at full scale, lossy", audio=part(hard_clipped(1.0, 1.0))),
     Variant("dropout", "10 of 5 ms", audio=part(gaps(0.006, 10))),
     Variant("dropout", "6 of 50 ms", audio=part(gaps(0.05, 6))),
     Variant("dropout", "6 of 100 ms, ramps of 2 ms", audio=part(gaps(0.1, 6, 0.002))),

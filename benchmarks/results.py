@@ -135,4 +135,5 @@ def misses(results: Iterable[Result]) -> Iterator[str]:
             yield f"missed: {label}"
         for event in result.events:
             if event.defect != result.defect:
-                yield f"beside: {label}: {event.defect} {event.start:.2f}-{event.end:.2f} {event.severity} {event.detail}"
+                times = f"{event.start:.2f}-{event.end:.2f}"
+                yield f"beside: {label}: {event.defect} {times} {event.severity} {event.detail}"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqa_agent.media import Samples
-from vqa_agent.simulate import motion, scenes, sounds
+from vqa_agent.simulate import motion, scenes, sounds, spatial
 from vqa_agent.simulate.scenes import RATE, Image
 from vqa_agent.simulate.sounds import SAMPLE_RATE
 
@@ -21,7 +21,7 @@ SECONDS = 12.0
 
 @dataclass(frozen=True)
 class Trap:
-    """What is shown and heard; a trap of one kind is accompanied by a studio, or by speech. `rate`: pictures a second."""
+    """What is shown and heard; what is missing is a studio, or speech. `rate`: pictures a second."""
 
     name: str
     pictures: Callable[[], Iterator[Image]] | None = None
@@ -97,12 +97,12 @@ def confetti() -> Iterator[Image]:
 
 def concert() -> Iterator[Image]:
     """Stage lights that change colour and sweep, slower than any flash rule forbids."""
-    y, x = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
+    x = np.arange(SIZE[0])
     for number, image in enumerate(_scene("night", seed=7)):
         moment = number / RATE
-        light = np.exp(-(((x / SIZE[0] - 0.5 - 0.4 * np.sin(moment)) * 3) ** 2))
+        light = np.exp(-(((x / SIZE[0] - 0.5 - 0.4 * np.sin(moment)) * 3) ** 2))[:, None]
         colour = 0.5 + 0.5 * np.sin(moment * np.array([0.9, 1.3, 1.7]) + np.array([0, 2, 4]))
-        yield np.clip(image + 150 * light[..., None] * colour, 0, 255).astype(np.uint8)
+        yield np.clip(image + 150 * light * colour, 0, 255).astype(np.uint8)
 
 
 def letterboxed() -> Iterator[Image]:
@@ -162,7 +162,7 @@ def telephone() -> Iterator[Image]:
 
 def monochrome() -> Iterator[Image]:
     """An old film between two shots in colour."""
-    old = (np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2) for image in _scene("studio", 5))
+    old = spatial.grey(_scene("studio", 5), 0, 99)
     return chain(_scene("action", 3.5), old, _scene("action", 3.5, 9))
 
 

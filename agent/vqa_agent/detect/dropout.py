@@ -19,7 +19,7 @@ BESIDE = 50
 """Steps on either side of a hole that give the programme's level."""
 
 EDGE = 5
-"""Steps within which the sound must break off and come back: a low voice pulses every 10 ms and rings that long."""
+"""Steps within which the sound must break off and come back."""
 
 LOUDER, USUAL = 0.75, 0.8
 """Parts of the envelope that lie below the level beside a hole that an edge is held against, and below the usual one:
@@ -31,7 +31,7 @@ class DropoutSettings(Settings):
     depth: float = Field(40.0, ge=10, le=120, description="Depth of the hole in dB below the sound beside it.")
     shortest: float = Field(0.005, ge=0.001, le=1, description="Shortest hole in seconds.")
     longest: float = Field(0.5, gt=0, le=1, description="Longest hole in seconds; a longer one is a silence.")
-    abrupt: float = Field(0.2, gt=0, le=1, description="Share of its usual level that the sound has at the edges.")
+    abrupt: float = Field(0.5, gt=0, le=1, description="Share of its usual level that the sound has at the edges.")
 
 
 @register(
@@ -119,7 +119,9 @@ class Dropout(Detector[DropoutSettings]):
         edges = (sides[0][-EDGE:], sides[1][:EDGE])
         for side, edge in zip(sides, edges, strict=True):
             usual = float(np.median(side))
-            if usual < 10 ** (self.settings.level / 20) or float(edge.max()) < self.settings.abrupt * float(np.quantile(side, LOUDER)):
+            if usual < 10 ** (self.settings.level / 20) or float(edge.max()) < self.settings.abrupt * float(
+                np.quantile(side, LOUDER)
+            ):
                 return None
             if 20 * np.log10(usual / inside) < self.settings.depth:
                 return None

@@ -127,7 +127,7 @@ def overdrive(pictures: Iterable[Picture], start: float, end: float, gain: float
 def full_range(
     images: Iterable[Image], start: float, end: float, gain: float = 255 / 219, rate: int = RATE
 ) -> Iterator[av.VideoFrame]:
-    """`overdrive` for pictures that go to an encoder: limited-range frames, their luma stretched between two seconds."""
+    """`overdrive` for pictures that go to an encoder: limited-range frames, their luma stretched."""
     for number, image in enumerate(images):
         planes = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV_I420)
         if start <= number / rate < end:
