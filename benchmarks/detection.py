@@ -4,7 +4,7 @@
                                    [--materials 6] [--severities 0,1,2] [--lane 1/2]
                                    [--results FILE] [--markdown docs/detection.md]
 
-ours    every case of `benchmarks.cases` at every severity in every material
+ours    every case of `vqa_agent.simulate.cases` at every severity in every material
 other   every variant of `benchmarks.other_generator`, in other materials
 clean   everything clean: the recordings as they are, photographs under a moving camera, and `benchmarks.traps`
 
@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import CASES, SEVERITIES
 from benchmarks.material import Hearing, Material, moving, panned, sounding
 from benchmarks.other_generator import VARIANTS
 from benchmarks.results import Event, Result, Results, misses, report
@@ -35,6 +34,7 @@ from vqa_agent.errors import InputError
 from vqa_agent.event import State
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.simulate import scenes, sounds
+from vqa_agent.simulate.cases import CASES, SEVERITIES
 from vqa_agent.simulate.encode import FAST, encode
 
 CODECS = (("libx264", "mp4", "aac"), ("mpeg2video", "ts", "mp2"), ("libx265", "mkv", "flac"))
