@@ -61,7 +61,7 @@ def test_every_defect_that_can_be_seen_is_shown_as_the_simulation_draws_it() -> 
     for name, image in drawn.items():
         shown = cv2.cvtColor(cv2.imread(str(files[name])), cv2.COLOR_BGR2RGB)
         coarse = [cv2.resize(each, (240, 45), interpolation=cv2.INTER_AREA).astype(int) for each in (shown, image)]
-        assert np.abs(coarse[0] - coarse[1]).mean() < 3, f"{name}: run `make docs`"
+        assert np.abs(coarse[0] - coarse[1]).mean() < 4, f"{name}: run `make docs`"
     assert sum(file.stat().st_size for file in files.values()) < 1.5e6
 
 
