@@ -15,7 +15,7 @@ from pydantic import Field
 
 from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, Severity, register
 from vqa_agent.history import Pace
-from vqa_agent.measures import STRIPS, strips, to_8_bit
+from vqa_agent.measures import STRIPS, WIDE, strips, to_8_bit
 from vqa_agent.media import Picture, Plane
 
 Colours: TypeAlias = NDArray[np.float32]
@@ -214,12 +214,14 @@ def _combs_of(luma: Colours, blue: Colours, red: Colours, kr: float, kb: float) 
 
 
 def _flat_colours(picture: Picture) -> tuple[Colours, Colours, Colours] | None:
-    """Luma, Cb and Cr, on the scale of 8-bit RGB, of flat pixels in strips of four rows of chroma."""
+    """Luma, Cb and Cr, on the scale of 8-bit RGB, of flat pixels in strips of a few rows of chroma."""
     if picture.chroma is None or min(picture.chroma[0].shape) < 4 * STRIPS:
         return None
     height, width = picture.chroma[0].shape
     down, across = picture.height // height, picture.width // width
-    rows = np.concatenate([(height - 4) * (2 * number + 1) // (2 * STRIPS) + np.arange(4) for number in range(STRIPS)])
+    count = 4 if picture.width <= WIDE else 2
+    tops = (height - count) * (2 * np.arange(STRIPS) + 1) // (2 * STRIPS)
+    rows = (tops[:, None] + np.arange(count)).ravel()
     corners = [
         to_8_bit(picture.luma[rows * down + below][:, beside : width * across : across], picture.depth)
         for below in range(min(2, down))

@@ -99,7 +99,7 @@ class Dropout(Detector[DropoutSettings]):
     def _holes(self) -> Iterator[Finding]:
         assert self._envelope is not None
         for channel in self._envelope:
-            reference = float(np.quantile(channel, USUAL)) if channel.size else 0.0
+            reference = _rank(channel, USUAL) if channel.size else 0.0
             floor = max(reference, 10 ** (self.settings.level / 20)) * 10 ** (-self.settings.depth / 20)
             for start, length in zip(*runs_of(channel <= floor), strict=True):
                 moment = self._start + float(start) * STEP
@@ -119,9 +119,8 @@ class Dropout(Detector[DropoutSettings]):
         edges = (sides[0][-EDGE:], sides[1][:EDGE])
         for side, edge in zip(sides, edges, strict=True):
             usual = float(np.median(side))
-            if usual < 10 ** (self.settings.level / 20) or float(edge.max()) < self.settings.abrupt * float(
-                np.quantile(side, LOUDER)
-            ):
+            abrupt = float(edge.max()) >= self.settings.abrupt * _rank(side, LOUDER)
+            if usual < 10 ** (self.settings.level / 20) or not abrupt:
                 return None
             if 20 * np.log10(usual / inside) < self.settings.depth:
                 return None
@@ -130,3 +129,9 @@ class Dropout(Detector[DropoutSettings]):
     def _finding(self, start: float, end: float, depth: float) -> Finding:
         detail = {"ms": round((end - start) * 1000), "depth": round(depth)}
         return Finding(self.name, start, end, min(1.0, 0.5 + depth / 240), bad=True, detail=detail)
+
+
+def _rank(values: NDArray[np.float32], share: float) -> float:
+    """The value below which a share of `values` lies."""
+    place = int(share * (len(values) - 1))
+    return float(np.partition(values, place)[place])

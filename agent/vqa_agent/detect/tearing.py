@@ -157,6 +157,9 @@ class Tearing(Detector[TearingSettings]):
         lines = np.arange(band + 1, rows - band - 1)
         if not len(lines) or float(moved.max()) < self.settings.motion:
             return []
+        # Where no row repeats an earlier picture, no side of any line can: most pictures need no more than this.
+        if not np.any(changed <= (1 / self.settings.contrast - EXTRA) * (moved + FLOOR)):
+            return []
         wide, close = (_sides(changed, moved, lines, length) for length in (band, EDGE))
         lively = np.minimum(wide[2], wide[3]) >= self.settings.motion
         upper = np.maximum(wide[0], close[0]), np.minimum(np.minimum(wide[0], close[0]), 1.0)
