@@ -59,6 +59,12 @@ FREQUENCIES = np.outer(1 / np.array(STEPS), BESIDE_STEPS).reshape(-1, 1)
 COMBS = np.exp(2j * np.pi * FREQUENCIES * np.arange(256))
 """(steps x multiples, 256) waves that combs of those steps are in phase with."""
 
+CLEARER = 0.12
+"""How much more a comb's step must be there than those beside it, as a share of all."""
+
+PLAIN = 0.02
+"""Share of the flat pixels beyond which more of the same level do not count."""
+
 ENDS = 8
 """Codes next to black and white that are left out: clipping piles up there."""
 
@@ -73,7 +79,7 @@ class BandingSettings(Settings):
     severity: Severity = Field(Severity.MINOR, description="Severity of its events, before context.")
     share: float = Field(0.6, gt=0.1, le=1, description="Share of the contours that must have the one step.")
     levels: int = Field(3, ge=2, le=32, description="Number of different levels at which there must be such contours.")
-    comb: float = Field(0.17, gt=0.02, le=1, description="How far the levels of two primary colours must form a comb.")
+    comb: float = Field(7.0, gt=1, le=100, description="Strength of the comb in the levels of two primary colours.")
     density: float = Field(0.12, gt=0, le=50, description="Least number of such contours in 1000 pixels of the rows.")
 
 
@@ -94,9 +100,10 @@ class Banding(Detector[BandingSettings]):
     three times as many as have three codes less or more, at `levels` or more levels of luma, and `share` of all
     contours of six codes or more have that step, twice or three times it. Where red, green and blue were quantised
     each for itself, their steps do not coincide in luma: in flat pixels their levels must then form a comb of 3, 4 or
-    5 bits. Its strength is the mean of exp(2 pi i level / step), as an amount, less the same for steps 4/3 and 4/5 of
-    it; the second strongest of the three must reach `comb`. Absolute in both profiles: what quantisation leaves needs
-    no history to be told.
+    5 bits, and more of one than of those with 4/3 and 4/5 of its step. Its strength is the squared amount of the mean
+    of exp(2 pi i level / step), times the number of levels in use, which is 1 where levels are what they are by
+    chance; the second strongest of the three colours must reach `comb`. No level counts more than 2 %, so that a plain
+    ground does not stand for all. Absolute in both profiles: what quantisation leaves needs no history to be told.
 
     Settings: lower `share`, `levels` or `comb` to see banding in fewer gradients; raise `density` to leave small ones
     alone.
@@ -106,7 +113,7 @@ class Banding(Detector[BandingSettings]):
 
     Source: false contours as equal steps between plateaus (Baugh, Kokaram and Pitie 2014; Tu et al. 2020, BBAND), told
     from drawings by the number of levels at which the same step is found; combs in histograms as forensic tests find
-    requantisation. Natural pictures and drawings have combs of 0.1 at most.
+    requantisation. Natural pictures have combs of 4 at most, drawings with few colours of 5.
 
     >>> import numpy as np
     >>> y, x = np.mgrid[0:180, 0:320]
@@ -137,9 +144,9 @@ class Banding(Detector[BandingSettings]):
             detector=self.name,
             start=picture.time,
             end=picture.end,
-            score=min(1.0, 0.5 + max(bands.step / 64, combed)) if bad else 0.0,
+            score=min(1.0, 0.5 + max(bands.step, combed) / 64) if bad else 0.0,
             bad=bad,
-            detail={"step": bands.step, "levels": bands.levels, "comb": round(combed, 2)} if bad else {},
+            detail={"step": bands.step, "levels": bands.levels, "comb": round(combed, 1)} if bad else {},
         )
 
 
@@ -194,7 +201,7 @@ def _levels(counts: Table) -> int:
 
 
 def comb(picture: Picture) -> float:
-    """How far the levels of two of red, green and blue form a comb; 0 for grey pictures and for those without flats."""
+    """Strength of the comb in the levels of two of red, green and blue; 0 for grey pictures and without flat pixels."""
     samples = _flat_colours(picture)
     if samples is None:
         return 0.0
@@ -208,8 +215,12 @@ def _combs_of(luma: Colours, blue: Colours, red: Colours, kr: float, kb: float) 
     for colour in (r, (luma - kr * r - kb * b) / (1 - kr - kb), b):
         codes = np.rint(colour).astype(np.intp)
         counts = np.bincount(codes[(codes >= ENDS) & (codes < 256 - ENDS)], minlength=256)
-        waves = np.abs(COMBS @ counts).reshape(len(STEPS), -1) / max(1, int(counts.sum()))
-        strengths.append(float((waves[:, 1] - np.maximum(waves[:, 0], waves[:, 2])).max()))
+        shares = np.minimum(counts, PLAIN * counts.sum())
+        shares = shares / max(1.0, float(shares.sum()))
+        waves = np.abs(COMBS @ shares).reshape(len(STEPS), -1)
+        clear = waves[:, 1] - np.maximum(waves[:, 0], waves[:, 2]) >= CLEARER
+        levels = 1 / max(1e-9, float(shares @ shares))
+        strengths.append(float((clear * waves[:, 1] ** 2).max()) * levels)
     return sorted(strengths)[1]
 
 
