@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vqa_agent.detect.interface import Detector, Finding, Profile, Rule, Settings, Severity, register
-from vqa_agent.history import Normal, Pace
+from vqa_agent.history import LOOK_INTERVAL, Normal, Pace
 from vqa_agent.measures import STRIPS, WIDE, layout, strips
 from vqa_agent.media import Picture, Plane
 
@@ -30,8 +30,8 @@ LEAST_CELLS = 0.05
 class BlurSettings(Settings):
     severity: Severity = Field(Severity.MINOR, description="Severity of its events, before context.")
     factor: float = Field(1.33, gt=1.05, le=8, description="Times by which edges must widen within a scene.")
-    width: float = Field(6.0, gt=1, le=WINDOW, description="Edge width in pixels that is blurred in any file.")
-    sharpest: float = Field(4.5, gt=1, le=WINDOW, description="Width of the sharpest edges in such a picture.")
+    width: float = Field(6.5, gt=1, le=WINDOW, description="Edge width in pixels that is blurred in any file.")
+    sharpest: float = Field(5.0, gt=1, le=WINDOW, description="Width of the sharpest edges in such a picture.")
 
 
 @register(
@@ -47,10 +47,10 @@ class Blur(Detector[BlurSettings]):
     Formula: the width of an edge is its height over its steepest step, both within 17 pixels along a row, at full
     resolution, in 12 strips of 8 rows (wide pictures: 4 rows, every second pixel), five times a second. Each of
     12 x 24 cells counts with its second sharpest edge. The picture is blurred from when the edge widths that 5 % and
-    12.5 % of the cells stay below both grow by `factor` within a scene (no cut, and still the same scene 0.6 s later)
-    until one of them is half back, or a cut leads to pictures as sharp as usual: a caption that goes away changes the
-    sharpest cells only. In files also while the lower quartile of the cells is above `width` and the sharpest 5 % of
-    them are above `sharpest`.
+    12.5 % of the cells stay below both grow by `factor` at once within a scene (no cut, and still the same scene 0.6 s
+    later) until one of them is half back, or a cut leads to pictures as sharp as usual: a caption that goes away
+    changes the sharpest cells only. In files also while the lower quartile of the cells is above `width` and the
+    sharpest 5 % of them are above `sharpest`.
 
     Settings: lower `factor` to see slighter loss of detail; lower `width` and `sharpest` to call soft files blurred.
 
@@ -100,9 +100,11 @@ class Blur(Detector[BlurSettings]):
         )
 
     def _since(self) -> float | None:
-        """Since when the picture is softer than it was: all of it."""
+        """Since when the picture is softer than it was: all of it, and all at once."""
         one, other = self._normal.changed, self._sharpest.changed
-        return None if one is None or other is None else max(one, other)
+        if one is None or other is None or abs(one - other) > 1.5 * LOOK_INTERVAL:
+            return None
+        return max(one, other)
 
     def _usual(self) -> float | None:
         typical = self._normal.typical
