@@ -62,7 +62,7 @@ def block_planes(picture: Picture) -> Plane:
     before = picture.previous if picture.previous is not None and _fits(picture, picture.previous) else None
     shape = (luma.shape[0] // CELL, luma.shape[1] // CELL)
     blue, red = _colour(picture, shape)
-    across, down = _line_means(luma), _line_means(cv2.transpose(luma))
+    across, down = _line_means(luma), _line_means(_turned(luma))
     planes = [
         _cell_means(across),
         blue,
@@ -75,14 +75,19 @@ def block_planes(picture: Picture) -> Plane:
     return np.stack([np.asarray(np.clip(np.rint(plane), 0, 255), np.uint8) for plane in planes])
 
 
+def network_input(planes: Plane) -> NDArray[np.float32]:
+    """`planes` as the network takes them: 0..1."""
+    return np.multiply(planes, np.float32(1 / 255), dtype=np.float32)
+
+
 def _changes(
     picture: Picture, before: Picture, luma: Plane, across: Cells, down: Cells, colour: tuple[Cells, Cells]
 ) -> list[Cells]:
     """Planes 8 to 15: what differs from the picture before."""
     earlier = _luma(before)
     shape = (luma.shape[0] // CELL, luma.shape[1] // CELL)
-    moved = cv2.absdiff(luma, earlier)
-    across, down = across - _line_means(earlier), down - _line_means(cv2.transpose(earlier))
+    moved = np.asarray(cv2.absdiff(luma, earlier), np.uint8)
+    across, down = across - _line_means(earlier), down - _line_means(_turned(earlier))
     old_blue, old_red = _colour(before, shape)
     return [
         _root(_cell_means(_line_means(moved))),
@@ -114,8 +119,8 @@ def _luma(picture: Picture) -> Plane:
 
 def _halved(plane: DeepPlane) -> DeepPlane:
     height, width = (side // 2 for side in plane.shape)
-    half = cv2.resize(plane[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA)
-    return half  # type: ignore[return-value]
+    even = plane[: height * 2, : width * 2]
+    return cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def _colour(picture: Picture, shape: tuple[int, int]) -> tuple[Cells, Cells]:
@@ -132,14 +137,18 @@ def _colour_means(plane: DeepPlane, picture: Picture, shape: tuple[int, int]) ->
     height = round(plane.shape[0] * shape[0] * CELL * scale / picture.height)
     width = round(plane.shape[1] * shape[1] * CELL * scale / picture.width)
     means = cv2.resize(np.ascontiguousarray(plane[:height, :width]), shape[::-1], interpolation=cv2.INTER_AREA)
-    return means.astype(np.float32) / (1 << (picture.depth - 8))
+    return np.asarray(means, np.float32) / np.float32(1 << (picture.depth - 8))
 
 
 def _line_means(plane: Plane) -> Cells:
     """(rows / 8, width) mean of each run of eight pixels down a column."""
     height, width = plane.shape
     sums = plane.reshape(height // CELL, CELL, width).sum(axis=1, dtype=np.uint16)
-    return sums.astype(np.float32) / CELL
+    return np.asarray(sums, np.float32) / np.float32(CELL)
+
+
+def _turned(plane: Plane) -> Plane:
+    return np.asarray(cv2.transpose(plane), np.uint8)
 
 
 def _steps(lines: Cells) -> tuple[Cells, Cells]:
@@ -166,7 +175,7 @@ def _cell_means(lines: Cells) -> Cells:
     total = places[:, :, 0].copy()
     for number in range(1, CELL):
         total += places[:, :, number]
-    return total / CELL
+    return np.asarray(total / np.float32(CELL))
 
 
 def _peaks(plane: Plane, shape: tuple[int, int]) -> Cells:

@@ -56,12 +56,21 @@ def draw_coding(name: str, rng: np.random.Generator, quality: tuple[float, float
         return Coding(name, "libx264", _x264(rng, grade, gop))
     if name == "hevc":
         parameters = f"log-level=error:pools=none:frame-threads=1:slices={rng.choice([1, 1, 4])}:keyint={gop}"
-        return Coding(name, "libx265", {"preset": "ultrafast", "crf": _between(44, 22, grade), "x265-params": parameters})
+        return Coding(
+            name, "libx265", {"preset": "ultrafast", "crf": _between(44, 22, grade), "x265-params": parameters}
+        )
     if name == "mjpeg":
-        return Coding(name, "mjpeg", {"qmin": "2", "qmax": "31", "global_quality": _scale(18, 3, grade), "flags": "+qscale"}, "yuvj420p")
+        return Coding(
+            name,
+            "mjpeg",
+            {"qmin": "2", "qmax": "31", "global_quality": _scale(18, 3, grade), "flags": "+qscale"},
+            "yuvj420p",
+        )
     options = {"g": gop, "bf": str(int(rng.integers(0, 3))), "flags": "+qscale"}
     worst = 24 if name == "mpeg2" else 16
-    return Coding(name, f"{name}video" if name == "mpeg2" else name, options | {"global_quality": _scale(worst, 2, grade)})
+    return Coding(
+        name, f"{name}video" if name == "mpeg2" else name, options | {"global_quality": _scale(worst, 2, grade)}
+    )
 
 
 def _x264(rng: np.random.Generator, grade: float, gop: str) -> dict[str, str]:
@@ -164,7 +173,11 @@ def lose_packets(coded: Coded, rng: np.random.Generator) -> Coded:
             hit = hit or lost
             kept += [] if lost else [data[place : place + datagram]]
         pictures.append((b"".join(kept), pts, dts))
-    return Coded(coded.coding, [picture for picture in pictures if picture[0]], coded.size) if hit else remove_bytes(coded, rng)
+    return (
+        Coded(coded.coding, [picture for picture in pictures if picture[0]], coded.size)
+        if hit
+        else remove_bytes(coded, rng)
+    )
 
 
 def flip_bits(coded: Coded, rng: np.random.Generator) -> Coded:

@@ -100,7 +100,9 @@ def video_wall(rng: np.random.Generator, size: Size, count: int) -> Iterator[Ima
         for row, column in np.ndindex(across, across):
             left = int(speeds[row, column]) * number
             view = walls[(row * across + column) % 5][border:, left : left + cell[0] - border]
-            image[row * cell[1] : row * cell[1] + view.shape[0], column * cell[0] : column * cell[0] + view.shape[1]] = view
+            image[
+                row * cell[1] : row * cell[1] + view.shape[0], column * cell[0] : column * cell[0] + view.shape[1]
+            ] = view
         yield image
 
 
@@ -113,8 +115,15 @@ def confetti(rng: np.random.Generator, size: Size, count: int) -> Iterator[Image
     for number in range(count):
         image = ground.copy()
         for index, (x, y, fall, turn, _) in enumerate(pieces):
-            centre = ((x + 0.01 * np.sin(number / 4 + 9 * turn)) * size[0], (y + (0.3 + fall) * 0.02 * number) % 1 * size[1])
-            box = (centre, (side, side * abs(np.sin(number / 5 + 7 * turn)) + 1), turn * 360 + 10 * number * (fall - 0.5))
+            centre = (
+                (x + 0.01 * np.sin(number / 4 + 9 * turn)) * size[0],
+                (y + (0.3 + fall) * 0.02 * number) % 1 * size[1],
+            )
+            box = (
+                centre,
+                (side, side * abs(np.sin(number / 5 + 7 * turn)) + 1),
+                turn * 360 + 10 * number * (fall - 0.5),
+            )
             corners = cv2.boxPoints(box).astype(np.int32)
             cv2.fillConvexPoly(image, corners, tuple(int(value) for value in colours[index % 12]), cv2.LINE_AA)
         yield image

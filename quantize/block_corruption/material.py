@@ -130,7 +130,9 @@ def _drawn(name: str, rng: np.random.Generator, size: Size, count: int) -> list[
 
 @lru_cache(maxsize=64)
 def photograph(path: Path) -> Image:
-    return np.asarray(cv2.imread(str(path))[..., ::-1], np.uint8)
+    image = cv2.imread(str(path))
+    assert image is not None, path
+    return np.asarray(image[..., ::-1], np.uint8)
 
 
 def film(path: Path, rng: np.random.Generator, count: int) -> list[Image]:
@@ -140,10 +142,10 @@ def film(path: Path, rng: np.random.Generator, count: int) -> list[Image]:
         length = int(float(container.duration or 0) / av.time_base * float(stream.average_rate or RATE))
         # The first picture of an off-air recording may be damaged by the cut.
         start = 1 + int(rng.integers(max(1, min(length, LONGEST) - count - 4)))
-        images = []
+        images: list[Image] = []
         for number, frame in enumerate(container.decode(stream)):
             if number >= start and not frame.is_corrupt:
-                image = frame.to_ndarray(format="rgb24")
+                image = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
                 images.append(image[::2] if frame.interlaced_frame else image)
             if len(images) == count:
                 break

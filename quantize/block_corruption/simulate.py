@@ -1,6 +1,6 @@
 """Make the clips that block_corruption is trained and measured on: clean material, damage to it, and the truth.
 
-    python -m quantize.block_corruption.simulate --media DIR --data DIR [--split train] [--from N --to N] [--pictures PNG]
+    python -m quantize.block_corruption.simulate --media DIR --data DIR [--split S] [--from N --to N] [--pictures DIR]
 
 One .npz file a clip, named by split and number; clips that are there are left alone, so that it may be stopped and
 started again, or run twice at once on different numbers. A clip follows from the seed and its number alone.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +22,7 @@ import typer
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from quantize.block_corruption.baselines import blockdetect
 from quantize.block_corruption.coding import DAMAGES, DECODERS, decode, draw_coding, encode, to_frame
 from quantize.block_corruption.material import RATE, Library, draw
 from quantize.block_corruption.styles import STYLES, draw_damage, weave
@@ -31,7 +32,15 @@ from vqa_agent.block_planes import block_planes
 from vqa_agent.media import Picture
 
 CONFIG = Path(__file__).with_name("config.toml")
-SPLITS = ("train", "validation", "test", "held_out")
+SPLITS = {
+    "train": "train",
+    "validation": "validation",
+    "test": "test",
+    "held_out": "test",
+    "clean_validation": "validation",
+    "clean_test": "test",
+}
+"""The sets of clips, each with the sources that it takes. Those that begin with clean are not damaged at all."""
 GAPS = (1, 1, 1, 1, 1, 1, 1, 1, 2, 4, None)
 """Pictures back to the predecessor: skipped frames make it more, a beginning makes it none."""
 
@@ -54,6 +63,8 @@ class Look:
     number: int
     damaged_version: bool
     corrupt: bool
+    """Whether the decoder said so."""
+    blockdetect: float = 0.0
 
 
 def make_shot(rng: np.random.Generator, library: Library, split: str, config: Mapping[str, Any]) -> Shot | None:
@@ -63,19 +74,21 @@ def make_shot(rng: np.random.Generator, library: Library, split: str, config: Ma
     interlaced = rng.random() < damage["interlaced"]
     images = weave(clip.images) if interlaced else clip.images
     held_out = split == "held_out"
-    kind = draw(rng, damage["kinds"])
+    kind = "none" if split.startswith("clean") else draw(rng, damage["kinds"])
     codec = draw(rng, (config["held_out"] if held_out and kind != "drawn" else damage)["codecs"])
     coded = encode((to_frame(image) for image in images), draw_coding(codec, rng))
     clean = decode(coded)
     if len(clean) < len(images):
         return None
     whole = [clean[number] for number in range(len(images))]
-    if kind == "drawn":
+    if kind == "none":
+        shown: dict[int, av.VideoFrame] = {}
+    elif kind == "drawn":
         shown, whole = _drawn(whole, rng, config, held_out)
     else:
         shown = decode(DAMAGES[kind](coded, rng), DECODERS[int(rng.integers(len(DECODERS)))])
     shown = {number: frame for number, frame in shown.items() if number < len(whole)}
-    if len(shown) < 4:
+    if len(shown) < 4 and kind != "none":
         return None
     origin = {"source": clip.source, "kind": kind, "codec": codec, "interlaced": interlaced, "baked": False}
     shot = Shot(shown, whole, origin)
@@ -88,35 +101,44 @@ def _drawn(
     """Drawn damage over decoded pictures; the clean ones go the same way through RGB."""
     apart = config["held_out"]["styles"]
     styles = apart if held_out else [name for name in STYLES if name not in apart]
-    images = [frame.to_ndarray(format="rgb24") for frame in frames]
+    images = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
     shown = {number: to_frame(image) for number, image in enumerate(draw_damage(images, styles, rng))}
     return shown, [to_frame(image) for image in images]
 
 
 def _bake(shot: Shot, rng: np.random.Generator) -> Shot | None:
     """Encode both versions again, perhaps at another size: what was lost stays, the errors of the transport do not."""
-    last, filled = min(shot.frames), []
-    for number in range(len(shot.clean)):
-        last = number if number in shot.frames else last
-        filled.append(shot.frames[last])
+    filled = _held(shot)
     scale = float(rng.choice([1.0, 1.0, 0.5, 2 / 3, 0.75, 4 / 3, 1.5, 2.0]))
     height = int(np.clip(shot.clean[0].height * scale, 240, 1080)) // 8 * 8
     width = round(shot.clean[0].width * height / shot.clean[0].height / 8) * 8
     coding = draw_coding(str(rng.choice(["h264", "mpeg2", "hevc"], p=[0.6, 0.2, 0.2])), rng, (0.2, 1.0))
     versions = []
-    for frames in (filled, shot.clean):
+    for frames in (shot.clean, filled) if filled else (shot.clean,):
         sized = (frame.reformat(width, height, "yuv420p", interpolation="BICUBIC") for frame in frames)
         decoded = decode(encode(sized, coding))
         if len(decoded) < len(frames):
             return None
         versions.append(decoded)
     origin = shot.origin | {"baked": True, "scale": round(height / shot.clean[0].height, 3)}
-    return Shot(versions[0], [versions[1][number] for number in range(len(shot.clean))], origin)
+    whole = [versions[0][number] for number in range(len(shot.clean))]
+    return Shot(versions[1] if filled else {}, whole, origin)
+
+
+def _held(shot: Shot) -> list[av.VideoFrame]:
+    """What is shown at each moment: the picture before where one is missing."""
+    held: list[av.VideoFrame] = []
+    for number in range(len(shot.clean) if shot.frames else 0):
+        last = (
+            number if number in shot.frames else max((n for n in shot.frames if n < number), default=min(shot.frames))
+        )
+        held.append(shot.frames[last])
+    return held
 
 
 def to_planes(frame: av.VideoFrame) -> Planes:
     height, width = frame.height, frame.width
-    both = frame.to_ndarray(format="yuv420p")
+    both = np.asarray(frame.to_ndarray(format="yuv420p"), np.uint8)
     blue, red = both[height:].reshape(2, height // 2, width // 2)
     return Planes(both[:height], (blue, red))
 
@@ -132,8 +154,7 @@ def looks_for_training(shot: Shot, rng: np.random.Generator, config: Mapping[str
         yield _look(shown, number, _gap(rng), truth, True, shot)
     originals = dict(enumerate(clean))
     for number in sorted(int(n) for n in rng.permutation(len(clean) - 1)[:3] + 1):
-        planes = _look(originals, number, _gap(rng), None, False, shot)
-        yield planes
+        yield _look(originals, number, _gap(rng), None, False, shot)
 
 
 def looks_in_order(shot: Shot, step: int, config: Mapping[str, Any]) -> Iterator[Look]:
@@ -142,9 +163,12 @@ def looks_in_order(shot: Shot, step: int, config: Mapping[str, Any]) -> Iterator
     shown = {number: to_planes(frame) for number, frame in shot.frames.items()}
     for number in range(1, len(clean), step):
         if number in shown:
-            yield _look(shown, number, 1, find_damage(shown[number], clean, number, config["labels"]), True, shot)
+            truth = find_damage(shown[number], clean, number, config["labels"])
+            look = _look(shown, number, 1, truth, True, shot)
+            yield replace(look, blockdetect=blockdetect(shot.frames[number]))
     for number in range(1, len(clean), step):
-        yield _look(dict(enumerate(clean)), number, 1, None, False, shot)
+        look = _look(dict(enumerate(clean)), number, 1, None, False, shot)
+        yield replace(look, blockdetect=blockdetect(shot.clean[number]))
 
 
 def _differs(one: Planes, other: Planes) -> bool:
@@ -164,7 +188,7 @@ def _look(
     before = _picture(version[max(earlier)], None) if earlier else None
     planes = block_planes(_picture(version[number], before))
     corrupt = damaged and not shot.origin["baked"] and bool(shot.frames[number].is_corrupt)
-    return Look(planes, truth or clean_truth(planes.shape[1:]), number, damaged, corrupt)  # type: ignore[arg-type]
+    return Look(planes, truth or clean_truth((planes.shape[1], planes.shape[2])), number, damaged, corrupt)
 
 
 def _picture(planes: Planes, previous: Picture | None) -> Picture:
@@ -182,6 +206,7 @@ def save(path: Path, looks: list[Look], origin: Mapping[str, Any]) -> None:
         number=np.array([look.number for look in looks]),
         damaged_version=np.array([look.damaged_version for look in looks]),
         corrupt=np.array([look.corrupt for look in looks]),
+        blockdetect=np.array([look.blockdetect for look in looks], np.float32),
         origin=np.array(json.dumps(dict(origin))),
     )
     beside.rename(path)
@@ -191,7 +216,9 @@ def draw_looks(path: Path, looks: list[Look], shot: Shot) -> None:
     """Shown, clean and truth of some damaged looks side by side (red: damaged, yellow: doubtful)."""
     rows = []
     for look in [look for look in looks if look.damaged_version][:4]:
-        shown, clean = (frame.to_ndarray(format="bgr24") for frame in (shot.frames[look.number], shot.clean[look.number]))
+        shown, clean = (
+            frame.to_ndarray(format="bgr24") for frame in (shot.frames[look.number], shot.clean[look.number])
+        )
         colours = np.zeros((*look.truth.blocks.shape, 3), np.uint8)
         colours[look.truth.blocks == DAMAGED] = (0, 0, 255)
         colours[look.truth.blocks == DOUBTFUL] = (0, 220, 220)
@@ -205,7 +232,7 @@ def draw_looks(path: Path, looks: list[Look], shot: Shot) -> None:
 def make(
     media: Annotated[Path, typer.Option(help="The folder of media.")],
     data: Annotated[Path, typer.Option(help="Where the clips go.")],
-    split: Annotated[str, typer.Option(help="train, validation, test or held_out.")] = "train",
+    split: Annotated[str, typer.Option(help=", ".join(SPLITS))] = "train",
     first: Annotated[int, typer.Option("--from", help="Number of the first clip.")] = 0,
     last: Annotated[int | None, typer.Option("--to", help="Number after the last clip.")] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for drawings of what was made.")] = None,
@@ -213,13 +240,13 @@ def make(
     """Make the clips of one split."""
     cv2.setNumThreads(1)
     config = read_config(CONFIG)
-    library = Library(media, config, "test" if split == "held_out" else split)
+    library = Library(media, config, SPLITS[split])
     data.mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(first, config["data"][split] if last is None else last), desc=split, mininterval=5):
         path = data / f"{split}-{number:05d}.npz"
         if path.exists():
             continue
-        rng = np.random.default_rng([config["seed"], SPLITS.index(split), number])
+        rng = np.random.default_rng([config["seed"], list(SPLITS).index(split), number])
         shot = make_shot(rng, library, split, config)
         if shot is None:
             continue

@@ -172,4 +172,3 @@ def weave(images: list[Image]) -> list[Image]:
         image[1::2] = second[1::2]
         woven.append(image)
     return woven
-

@@ -48,9 +48,7 @@ def find_damage(shown: Planes, clean: Sequence[Planes], number: int, labels: Map
     return judge(*differences(shown, clean, number, labels), activity(clean[number]), labels)
 
 
-def differences(
-    shown: Planes, clean: Sequence[Planes], number: int, labels: Mapping[str, Any]
-) -> tuple[Cells, Cells]:
+def differences(shown: Planes, clean: Sequence[Planes], number: int, labels: Mapping[str, Any]) -> tuple[Cells, Cells]:
     """Difference of each cell to the picture meant, and the least to those around, in code values."""
     plain = _difference(shown, clean[number], 0)
     around = range(max(0, number - labels["window"]), min(len(clean), number + labels["window"] + 1))
@@ -89,26 +87,23 @@ def activity(picture: Planes) -> Cells:
     """Mean step to the neighbour up and left in each cell: what hides differences."""
     luma = picture.luma
     steps = np.zeros_like(luma)
-    steps[1:, 1:] = cv2.absdiff(luma[1:, 1:], luma[:-1, :-1])
+    cv2.absdiff(luma[1:, 1:], luma[:-1, :-1], dst=steps[1:, 1:])
     return _cells(steps, CELL)
 
 
 def _difference(shown: Planes, clean: Planes, reach: int) -> Cells:
     """Mean absolute difference of each cell: the greater of luma, the least of small displacements, and chroma."""
-    edge = max(1, reach)
-    padded = cv2.copyMakeBorder(clean.luma, edge, edge, edge, edge, cv2.BORDER_REPLICATE)
+    padded = np.pad(clean.luma, reach, "edge")
     height, width = shown.luma.shape
     moves = [(0, 0), *((d * s, d * (1 - s)) for d in range(-reach, reach + 1) if d for s in (0, 1))]
-    luma = np.min(
-        [
-            _cells(cv2.absdiff(shown.luma, padded[edge + y : edge + y + height, edge + x : edge + x + width]), CELL)
-            for y, x in moves
-        ],
-        axis=0,
-    )
-    pairs = zip(shown.chroma, clean.chroma, strict=True)
-    chroma = sum(_cells(cv2.absdiff(one, other), CELL // 2) for one, other in pairs)
-    return np.asarray(np.maximum(luma, chroma), np.float32)
+    pieces = (padded[reach + y : reach + y + height, reach + x : reach + x + width] for y, x in moves)
+    luma = np.min([_distance(shown.luma, piece, CELL) for piece in pieces], axis=0)
+    blue, red = (_distance(one, other, CELL // 2) for one, other in zip(shown.chroma, clean.chroma, strict=True))
+    return np.asarray(np.maximum(luma, blue + red), np.float32)
+
+
+def _distance(one: Plane, other: Plane, side: int) -> Cells:
+    return _cells(np.asarray(cv2.absdiff(one, other), np.uint8), side)
 
 
 def _most_alike(shown: Planes, clean: Sequence[Planes]) -> int:
@@ -120,7 +115,7 @@ def _most_alike(shown: Planes, clean: Sequence[Planes]) -> int:
 def _cells(plane: Plane, side: int) -> Cells:
     rows, columns = plane.shape[0] // side, plane.shape[1] // side
     whole = plane[: rows * side, : columns * side]
-    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _block_share(cells: NDArray[np.bool_]) -> Cells:
