@@ -55,7 +55,7 @@ def draw_coding(name: str, rng: np.random.Generator, quality: tuple[float, float
     if name == "h264":
         return Coding(name, "libx264", _x264(rng, grade, gop))
     if name == "hevc":
-        parameters = f"log-level=error:pools=none:frame-threads=1:slices={rng.choice([1, 1, 4])}:keyint={gop}"
+        parameters = f"log-level=error:pools=none:frame-threads=1:keyint={gop}"
         return Coding(
             name, "libx265", {"preset": "ultrafast", "crf": _between(44, 22, grade), "x265-params": parameters}
         )

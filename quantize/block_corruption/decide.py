@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from quantize.block_corruption.data import ClipLooks
 from vqa_agent.block_planes import NAMES, network_input
 from vqa_agent.infer.manifest import Tensor
-from vqa_agent.infer.runtimes import RUNTIMES, Backend
+from vqa_agent.infer.runtimes import RUNTIMES, Backend, Session
 
 USUAL = (135, 240)
 """Cells of a usual look: 1080p."""
@@ -38,9 +38,14 @@ class Scored:
         return np.asarray((self.blocks > 0.5).mean(axis=(1, 2)))
 
 
+def open_session(model: Path, backend: Backend) -> Session:
+    """An ONNX file of this network on one of the runtimes."""
+    return RUNTIMES[backend](model.read_bytes(), [Tensor(name="planes", shape=(1, len(NAMES), *USUAL))])
+
+
 def score(model: Path, clips: list[ClipLooks], backend: Backend = "onnxruntime") -> list[Scored]:
     """The answers of an ONNX file to every look."""
-    session = RUNTIMES[backend](model.read_bytes(), [Tensor(name="planes", shape=(1, len(NAMES), *USUAL))])
+    session = open_session(model, backend)
     scored = []
     for clip in clips:
         answers = [session.run([network_input(planes[None])]) for planes in clip.planes]

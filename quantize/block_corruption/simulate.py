@@ -3,7 +3,8 @@
     python -m quantize.block_corruption.simulate --media DIR --data DIR [--split S] [--from N --to N] [--pictures DIR]
 
 One .npz file a clip, named by split and number; clips that are there are left alone, so that it may be stopped and
-started again, or run twice at once on different numbers. A clip follows from the seed and its number alone.
+started again, or run twice at once on different numbers. A clip follows from the seed and its number alone. Decoders
+can crash on damaged data, and take the run with them: start it again, and the clip that did it is left out.
 --pictures draws what was made (shown, clean, truth): look at it before you train.
 """
 
@@ -244,10 +245,13 @@ def make(
     data.mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(first, config["data"][split] if last is None else last), desc=split, mininterval=5):
         path = data / f"{split}-{number:05d}.npz"
-        if path.exists():
+        trying = path.with_suffix(".trying")
+        if path.exists() or trying.exists():
             continue
+        trying.touch()
         rng = np.random.default_rng([config["seed"], list(SPLITS).index(split), number])
         shot = make_shot(rng, library, split, config)
+        trying.unlink()
         if shot is None:
             continue
         if split == "train":
