@@ -11,8 +11,7 @@ import matplotlib
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from quantize.block_corruption.coding import decode, encode, flip_bits, lose_packets, to_frame
-from quantize.block_corruption.coding import Coding
+from quantize.block_corruption.coding import Coding, decode, encode, flip_bits, lose_packets, to_frame
 from quantize.block_corruption.decide import Scored
 from quantize.block_corruption.simulate import to_planes
 from quantize.block_corruption.truth import DAMAGED, DOUBTFUL
@@ -22,7 +21,7 @@ from vqa_agent.media import Picture
 from vqa_agent.simulate.scenes import Image, action
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 CARD = """# block_corruption
 
@@ -177,13 +176,18 @@ def draw_example(path: Path, models: Path) -> None:
     """A drawn scene whose H.264 lost packets, beside the same with the map over it."""
     rng = np.random.default_rng(4)
     images = list(action(1.4, (960, 544)))
-    coding = Coding("h264", "libx264", {"preset": "veryfast", "crf": "24", "x264-params": "slices=4:keyint=50:threads=1"})
+    coding = Coding(
+        "h264", "libx264", {"preset": "veryfast", "crf": "24", "x264-params": "slices=4:keyint=50:threads=1"}
+    )
     coded = encode((to_frame(image) for image in images), coding)
     frames = decode(flip_bits(lose_packets(coded, rng), rng))
     model = open_model("block_corruption", "onnxruntime", models)
     best: tuple[float, Image, Image] | None = None
     for number in sorted(frames)[1:]:
-        before, now = to_planes(frames[number - 1] if number - 1 in frames else frames[number]), to_planes(frames[number])
+        before, now = (
+            to_planes(frames[number - 1] if number - 1 in frames else frames[number]),
+            to_planes(frames[number]),
+        )
         earlier = Picture(time=0, duration=0.04, luma=before.luma, chroma=before.chroma)
         picture = Picture(time=0.04, duration=0.04, luma=now.luma, chroma=now.chroma, previous=earlier)
         blocks, _ = model.run(network_input(block_planes(picture)[None]))

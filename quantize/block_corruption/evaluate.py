@@ -23,7 +23,7 @@ from quantize.block_corruption import simulate as simulation
 from quantize.block_corruption.card import write_card
 from quantize.block_corruption.data import read_split
 from quantize.block_corruption.decide import Scored, Scores, event_score, open_session, score
-from quantize.block_corruption.truth import CLEAN, DAMAGED, DOUBTFUL
+from quantize.block_corruption.truth import DAMAGED, DOUBTFUL
 from quantize.bounds import by_source
 from quantize.cache import FOLDER
 from vqa_agent.block_planes import block_planes, network_input
@@ -125,13 +125,17 @@ def block_scores(scored: list[Scored]) -> dict[str, tuple[float, float, float]]:
     }
 
 
-def breakdown(method: Method, scored: list[Scored], rule: tuple[int, int]) -> dict[str, tuple[float, float, float, int]]:
+def breakdown(
+    method: Method, scored: list[Scored], rule: tuple[int, int]
+) -> dict[str, tuple[float, float, float, int]]:
     """Recall of events by kind of damage, codec, whether baked in, and share of damaged blocks in the worst look."""
     rows: dict[str, list[Scored]] = {}
     for each in scored:
         origin = each.clip.origin
         worst = float(each.clip.share.max())
-        part = next(f"{low:.0%} to {min(1.0, high):.0%} of the blocks" for low, high in FRACTIONS if low <= worst < high)
+        part = next(
+            f"{low:.0%} to {min(1.0, high):.0%} of the blocks" for low, high in FRACTIONS if low <= worst < high
+        )
         drawn = origin["kind"] == "drawn"
         keys = [f"damage: {origin['kind']}", "baked in" if origin["baked"] else "not baked in", part]
         for key in [*keys, *([] if drawn else [f"codec: {origin['codec']}"])]:
@@ -197,7 +201,9 @@ def _decision(each: Scored) -> Scores:
     return each.picture
 
 
-def _form(scored: Mapping[str, list[Scored]], threshold: float, rules: Mapping[Profile, tuple[int, int]]) -> dict[str, Any]:
+def _form(
+    scored: Mapping[str, list[Scored]], threshold: float, rules: Mapping[Profile, tuple[int, int]]
+) -> dict[str, Any]:
     """The scores of one form of the network."""
     clean = [*scored["test"], *scored["clean_test"]]
     method = Method("decision", _decision, threshold)

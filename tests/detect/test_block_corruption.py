@@ -3,12 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.detect import clips, samples
-from vqa_agent.detect import Profile
-from vqa_agent.detect.block_corruption import BlockCorruption, BlockCorruptionSettings, damaged_region
-from vqa_agent.media import Picture
+from tests.detect import samples
 from vqa_agent.simulate import scenes
-from vqa_agent.simulate.encode import encode
 
 pytest.importorskip("onnxruntime")
 
