@@ -100,7 +100,9 @@ def verify(name: Name = "", as_json: AsJson = False) -> None:
 
 
 def _check_files(info: ModelInfo) -> list[Check]:
-    return [Check(info.name, file.file, _fault(lambda file=file: read_verified(info, file))) for file in info.files]
+    return [
+        Check(info.name, file.file, _fault(lambda file=file: read_verified(info, file, MODELS))) for file in info.files
+    ]
 
 
 def _check_answers(info: ModelInfo) -> list[Check]:
@@ -127,7 +129,7 @@ def _fault(attempt: Any) -> str:
 
 
 def _answer(info: ModelInfo, backend: Backend) -> list[Any]:
-    return open_model(info.name, backend).run(*example(info))
+    return open_model(info.name, backend, MODELS).run(*example(info))
 
 
 def difference(one: Any, other: Any) -> float:
