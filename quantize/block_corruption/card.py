@@ -30,19 +30,19 @@ of other pictures. It does not need an error in the transport: damage that was e
 
 | | |
 |---|---|
-| input | 16 planes with a value per cell of 8 x 8 pixels (`vqa_agent.block_planes`), any size from 64 x 64; pictures wider than 2560 are halved |
-| output | a probability per block of 32 x 32 pixels (34 x 60 at 1080p, 7 x 7 at 224 x 224), and one for the picture |
-| network | residual, 3 x 3 convolutions with ReLU, context by dilation and by the picture's mean; {size:.0f} kB in INT8 |
+| input | 16 planes with a value per cell of 8 x 8 pixels (`vqa_agent.block_planes`), any size from 64 x 64 |
+| output | a probability per block of 32 x 32 pixels (34 x 60 at 1080p, 7 x 7 at 224 x 224), one for the picture |
+| network | residual, 3 x 3 convolutions with ReLU, context by dilation and by the mean; {size:.0f} kB in INT8 |
 | decision | the picture's probability at least {threshold:.3f}; live 3 of 5 looks, in a file 2 of 5 |
 | made by | `python -m quantize.block_corruption.train --media DIR`, measured by `quantize.block_corruption.evaluate` |
 
 ## Data
-Public recordings, photographs and drawings (see "Sources"), cut to clips of all sizes from 288 to 1080 lines, encoded with
-H.264 (one slice or many, CABAC or CAVLC, with and without loop filter), HEVC and MPEG-2 from starved to good, some of
-them interlaced. Damage: datagrams of seven transport packets lost in bursts, bits flipped, bytes removed, decoded with
-and without concealment; or drawn (displaced, flat, dead, stale, tinted and shifted blocks, wrong coefficients). About half
-of it was scaled and encoded again. Clean pictures went the same way. Drawn material that looks like damage and is none
-(mosaics, LED walls, pixel art, screens, confetti, rain, water, crowds, text) is part of the clean side.
+Public recordings, photographs and drawings (see "Sources"), cut to clips from 240 to 1080 lines, encoded with H.264
+(one slice or many, CABAC or CAVLC, with and without loop filter), HEVC and MPEG-2 from starved to good, some of them
+interlaced. Damage: datagrams of seven transport packets lost in bursts, bits flipped, bytes removed, decoded with
+and without concealment; or drawn (displaced, flat, dead, stale, tinted and shifted blocks, wrong coefficients). About
+half of it was scaled and encoded again. Clean pictures went the same way. Drawn material that looks like damage and is
+none (mosaics, LED walls, pixel art, screens, confetti, rain, water, crowds, text) is part of the clean side.
 
 Truth is the difference to the clean decode of the same picture, the least over pictures around it and small
 displacements; doubtful blocks are left out.
@@ -82,8 +82,9 @@ CPU milliseconds of one core for a look at 1080p.
 - Pictures that are tiled on purpose in a way that none of the training's drawings is may be taken for damage.
 
 ## Sources
-Frames of public repositories' sample media (films, talking heads, off-air recordings, BSDS500 and ImageNet sample photographs), for
-research and training only; nothing of them is in this repository. Drawings: `quantize/block_corruption/drawn.py`.
+Frames of public repositories' sample media (films, talking heads, off-air recordings, photographs of BSDS500 and
+ImageNet), for research and training only; nothing of them is in this repository. Drawings are made by
+`quantize/block_corruption/drawn.py`.
 """
 
 

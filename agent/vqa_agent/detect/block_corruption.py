@@ -10,7 +10,7 @@ from pydantic import Field
 
 from vqa_agent.block_planes import SMALLEST, block_planes, network_input
 from vqa_agent.detect.interface import Detector, Finding, Region, Rule, Settings, register
-from vqa_agent.infer import Model, open_model
+from vqa_agent.infer import Model, open_model, uncertainty
 from vqa_agent.media import Picture
 
 MODEL = "block_corruption"
@@ -69,7 +69,8 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
             self._model = open_model(MODEL)
         blocks, decision = self._model.run(network_input(block_planes(picture)[None]))
         probability = float(decision[0, 0])
-        bad = probability >= self._threshold(picture.corrupt)
+        threshold = self._threshold(picture.corrupt)
+        bad = probability >= threshold
         yield Finding(
             detector=self.name,
             start=picture.time,
@@ -78,6 +79,7 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
             bad=bad,
             region=damaged_region(blocks[0, 0]) if bad else None,
             detail={"area": round(float((blocks > DAMAGED).mean()), 4)} if bad else {},
+            uncertainty=uncertainty(probability, threshold),
         )
 
     def _threshold(self, corrupt: bool) -> float:
