@@ -11,6 +11,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
+from vqa_agent.simulate.motion import bars
 from vqa_agent.simulate.scenes import Image, texture
 
 Size: TypeAlias = tuple[int, int]
@@ -225,6 +226,20 @@ def bricks(rng: np.random.Generator, size: Size, count: int) -> Iterator[Image]:
         yield np.ascontiguousarray(wall[:, number * speed : number * speed + size[0]])
 
 
+def test_card(rng: np.random.Generator, size: Size, count: int) -> Iterator[Image]:
+    """Colour bars, with a box that moves, or a cross hatch."""
+    kind = str(rng.choice(["ebu100", "ebu75", "smpte", "rp219", "hatch"]))
+    image = bars("ebu75" if kind == "hatch" else kind, size)
+    if kind == "hatch":
+        image[:] = 16
+        step = int(rng.integers(16, 70))
+        image[::step] = image[:, ::step] = 235
+    for number in range(count):
+        moved = image.copy()
+        moved[size[1] // 2 : size[1] // 2 + 20, (5 * number) % size[0] :][:, :20] = 235
+        yield moved
+
+
 DRAWINGS: dict[str, Drawing] = {
     drawing.__name__: drawing
     for drawing in (
@@ -241,5 +256,6 @@ DRAWINGS: dict[str, Drawing] = {
         windows,
         screen,
         bricks,
+        test_card,
     )
 }

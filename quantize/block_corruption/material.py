@@ -42,11 +42,15 @@ class Clip:
 
 @dataclass(frozen=True)
 class Source:
-    """Where clips come from: its name, its kind (film, still, drawn) and its file, if it has one."""
+    """Where clips come from: its name, which begins with its kind, and its file, if it has one."""
 
     name: str
-    kind: str
     path: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        """scenes, talking, broadcast, stills or drawn."""
+        return self.name.partition("/")[0]
 
 
 class Library:
@@ -56,9 +60,10 @@ class Library:
         self._material = config["material"]
         everything = list(find_sources(media, config["sources"]["damaged"]))
         chosen = [source for source in everything if split_of(source, config["sources"]) == split]
-        self.by_kind: dict[str, dict[str, list[Source]]] = {kind: {} for kind in ("film", "still", "drawn")}
+        self.by_kind: dict[str, dict[str, list[Source]]] = {}
         for source in chosen:
-            self.by_kind[source.kind].setdefault(source.name, []).append(source)
+            self.by_kind.setdefault(source.kind, {}).setdefault(source.name, []).append(source)
+        self._kinds = {kind: share for kind, share in self._material["kinds"].items() if kind in self.by_kind}
 
     def clip(self, rng: np.random.Generator, count: int) -> Clip:
         """`count` pictures of random size and content, sometimes with an overlay or a transition to other material."""
@@ -72,7 +77,7 @@ class Library:
         return Clip(source.name, images)
 
     def _draw_source(self, rng: np.random.Generator) -> Source:
-        names = list(self.by_kind[draw(rng, self._material["kinds"])].values())
+        names = list(self.by_kind[draw(rng, self._kinds)].values())
         files = names[int(rng.integers(len(names)))]
         return files[int(rng.integers(len(files)))]
 
@@ -83,16 +88,16 @@ def find_sources(media: Path, damaged: list[str]) -> Iterator[Source]:
         for path in sorted((media / folder).glob("*.*")):
             name = folder if folder.count("/") else f"{folder}/{path.stem}"
             if name not in damaged:
-                yield Source(name, "film", path)
+                yield Source(name, path)
     for path in sorted((media / "stills").glob("*.jpg")):
-        yield Source(f"stills/{path.stem}", "still", path)
+        yield Source(f"stills/{path.stem}", path)
     for name in (*DRAWINGS, *SCENES):
-        yield Source(f"drawn/{name}", "drawn")
+        yield Source(f"drawn/{name}")
 
 
 def split_of(source: Source, sources: Mapping[str, Any]) -> str:
     """The split of a source: as listed; stills by their name; train otherwise."""
-    if source.kind == "still":
+    if source.kind == "stills":
         place = crc32(source.name.encode()) % 1000 / 1000
         if place < sources["stills_test"]:
             return "test"
@@ -118,7 +123,7 @@ def moving(source: Source, rng: np.random.Generator, size: Size, count: int) -> 
     if source.kind == "drawn":
         return _drawn(source.name.partition("/")[2], rng, size, count)
     assert source.path is not None
-    if source.kind == "still":
+    if source.kind == "stills":
         return list(pan_and_zoom(photograph(source.path), rng, size, count))
     return list(_fitted(film(source.path, rng, count), rng, size, count))
 

@@ -210,7 +210,7 @@ class TestMaterial:
     def test_a_source_has_one_split(self, tmp_path: Path) -> None:
         sources = CONFIGURATION["sources"]
         assert not set(sources["validation"]) & set(sources["test"])
-        splits = {split_of(Source(f"stills/{number}", "still"), sources) for number in range(60)}
+        splits = {split_of(Source(f"stills/{number}"), sources) for number in range(60)}
         assert splits == {"train", "validation", "test"}
 
     def test_listed_drawings_exist(self, tmp_path: Path) -> None:
