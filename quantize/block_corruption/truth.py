@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -28,6 +29,11 @@ class Planes:
 
     luma: Plane
     chroma: tuple[Plane, Plane]
+
+    @cached_property
+    def small(self) -> Cells:
+        """Mean luma of each cell."""
+        return _cells(self.luma, CELL)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ def find_damage(shown: Planes, clean: Sequence[Planes], number: int, labels: Map
 def differences(shown: Planes, clean: Sequence[Planes], number: int, labels: Mapping[str, Any]) -> tuple[Cells, Cells]:
     """Difference of each cell to the picture meant, and the least to those around, in code values."""
     plain = _difference(shown, clean[number], 0)
+    if plain.max() <= labels["invisible"]:
+        return plain, plain
     around = range(max(0, number - labels["window"]), min(len(clean), number + labels["window"] + 1))
     others = {*around, _most_alike(shown, clean)}
     least = np.min([_difference(shown, clean[other], labels["reach"]) for other in sorted(others)], axis=0)
@@ -108,14 +116,18 @@ def _distance(one: Plane, other: Plane, side: int) -> Cells:
 
 def _most_alike(shown: Planes, clean: Sequence[Planes]) -> int:
     """The clean picture that looks most like `shown` as a whole: a decoder that repeats one does no harm to it."""
-    small = _cells(shown.luma, CELL)
-    return int(np.argmin([np.median(np.abs(small - _cells(other.luma, CELL))) for other in clean]))
+    return int(np.argmin([np.median(np.abs(shown.small - other.small)) for other in clean]))
 
 
 def _cells(plane: Plane, side: int) -> Cells:
+    """Mean of each square of `side` pixels."""
     rows, columns = plane.shape[0] // side, plane.shape[1] // side
-    whole = plane[: rows * side, : columns * side]
-    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+    sums = plane[: rows * side, : columns * side].reshape(rows, side, -1).sum(axis=1, dtype=np.uint16)
+    places = sums.reshape(rows, columns, side)
+    total = places[..., 0].astype(np.float32)
+    for place in range(1, side):
+        total += places[..., place]
+    return np.asarray(total / np.float32(side * side))
 
 
 def _block_share(cells: NDArray[np.bool_]) -> Cells:
