@@ -58,6 +58,8 @@ Bounds: 95 %, bootstrap over sources.
 
 False alarms on clean material of `test` sources ({hours:.2f} hours): {alarms}
 
+{recordings}
+
 ### Against other ways to decide
 Events found in damaged clips (a clip counts when at least one look shows damage), rule for files.
 
@@ -101,6 +103,7 @@ def write_card(report: Mapping[str, Any], folder: Path, models: Path) -> None:
         scores=_scores(report["forms"]),
         hours=form["false alarms"]["file"]["hours"],
         alarms=alarms,
+        recordings=_recordings(report.get("recordings", {})),
         baselines=_baselines(report["baselines"]),
         breakdown=_breakdown(report["breakdown"]),
         costs=_costs(report["costs"]),
@@ -134,6 +137,15 @@ def _baselines(baselines: Mapping[str, Any]) -> str:
         for name, found in baselines.items()
     ]
     return _table(["decision", "test", "held_out", "false alarms an hour"], rows)
+
+
+def _recordings(recordings: Mapping[str, Any]) -> str:
+    """A sentence per split on the recordings as they are."""
+    return "\n".join(
+        f"- the agent on whole recordings of {split} sources: {len(found['events'])} false events in "
+        f"{found['hours']:.2f} hours" + (f" ({', '.join(found['events'])})" if found["events"] else "")
+        for split, found in recordings.items()
+    )
 
 
 def _breakdown(breakdown: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.block_corruption.truth import CLEAN, DAMAGED, DOUBTFUL
-from vqa_agent.block_planes import network_input
+from quantize.samples import read_samples
+from vqa_agent.block_planes import MAP_CELLS, block_planes, network_input
 from vqa_agent.errors import InputError
+from vqa_agent.media import Picture
 
+NAME = "block_corruption"
 Planes = NDArray[np.uint8]
 
 
@@ -50,6 +53,31 @@ def _read(path: Path) -> ClipLooks:
         origin = json.loads(str(stored["origin"]))
         names = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
         return ClipLooks(path.stem, origin, *(stored[name] for name in names))
+
+
+def read_field(place: Path) -> Iterator[ClipLooks]:
+    """Labelled pictures from the field, each a clip of one look. Nobody said where the damage is: blocks are doubtful."""
+    for sample in read_samples(place, NAME):
+        if not sample.labels:
+            continue
+        depth = int(sample.detail.get("depth", 8))
+        before = None
+        if sample.previous is not None:
+            before = Picture(time=0.0, duration=0.04, luma=sample.previous, depth=depth)
+        planes = block_planes(Picture(time=0.04, duration=0.04, luma=sample.data, depth=depth, previous=before))
+        rows, columns = (-(-side // MAP_CELLS) for side in planes.shape[1:])
+        clean = sample.labels == ("clean",)
+        no = np.zeros(1, np.bool_)
+        yield ClipLooks(
+            name=sample.id,
+            origin={"source": f"field/{sample.source}"},
+            planes=planes[None],
+            blocks=np.full((1, rows, columns), CLEAN if clean else DOUBTFUL, np.uint8),
+            picture=np.array([CLEAN if clean else DAMAGED], np.uint8),
+            damaged_version=no,
+            corrupt=no,
+            blockdetect=np.zeros(1, np.float32),
+        )
 
 
 Plan = list[tuple[ClipLooks, int]]

@@ -18,23 +18,28 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
+from tqdm import tqdm
 
 from quantize.block_corruption import simulate as simulation
 from quantize.block_corruption.card import write_card
-from quantize.block_corruption.data import read_split
+from quantize.block_corruption.data import NAME, read_split
 from quantize.block_corruption.decide import Scored, Scores, event_score, open_session, score
+from quantize.block_corruption.material import find_sources, split_of
 from quantize.block_corruption.truth import DAMAGED, DOUBTFUL
 from quantize.bounds import by_source
 from quantize.cache import FOLDER
+from quantize.setup import read_config
 from vqa_agent.block_planes import block_planes, network_input
+from vqa_agent.capture import Source, open_source
 from vqa_agent.detect.block_corruption import BlockCorruption
 from vqa_agent.detect.interface import Profile
+from vqa_agent.event import State
 from vqa_agent.infer import MODELS
 from vqa_agent.infer.manifest import model_info
 from vqa_agent.infer.runtimes import Backend
 from vqa_agent.media import Picture
+from vqa_agent.pipeline import Pipeline, build_detectors
 
-NAME = "block_corruption"
 AREA_RULE = 0.07
 STEP_SECONDS = 0.2
 FRACTIONS = ((0.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01))
@@ -163,6 +168,25 @@ def cost(model: Path, backend: Backend, rounds: int = 30) -> dict[str, float]:
     return {"planes_ms": round(min(planes_ms), 2), "network_ms": round(min(network_ms), 2)}
 
 
+def whole_recordings(media: Path, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """False events of the agent itself, decoding whole recordings that are clean, by split; rule for files."""
+    found: dict[str, dict[str, Any]] = {
+        split: {"events": [], "hours": 0.0} for split in ("train", "validation", "test")
+    }
+    for source in tqdm(list(find_sources(media, config["sources"]["damaged"])), desc="recordings", mininterval=10):
+        if source.path is None or source.kind == "stills":
+            continue
+        pipeline = Pipeline(build_detectors(Profile.FILE, only=[NAME]), Profile.FILE)
+        with open_source(Source(name=source.name, url=str(source.path), live=False)) as capture:
+            pictures = (sample for sample in capture.samples() if isinstance(sample, Picture))
+            decisions = [decision for picture in pictures for decision in pipeline.feed(picture).decisions]
+        decisions += pipeline.finish().decisions
+        entry = found[split_of(source, config["sources"])]
+        entry["hours"] += pipeline.media_time / 3600
+        entry["events"] += [f"{source.name} at {d.start:.1f} s" for d in decisions if d.state is State.CLOSED]
+    return found
+
+
 def measure(media: Path, data: Path, fp32: Path, models: Path) -> dict[str, Any]:
     """Everything that the card tells."""
     rules = {profile: _rule(profile) for profile in Profile}
@@ -187,6 +211,9 @@ def measure(media: Path, data: Path, fp32: Path, models: Path) -> dict[str, Any]
                 for split in ("test", "held_out")
             }
         print(label, report["forms"][label], report["costs"][label], flush=True)
+    if models == MODELS:
+        report["recordings"] = whole_recordings(media, read_config(simulation.CONFIG))
+        print(report["recordings"], flush=True)
     return report
 
 

@@ -1,6 +1,6 @@
 """Train block_corruption on simulated clips, quantise it, choose its threshold, and write models/block_corruption.
 
-    python -m quantize.block_corruption.train --media DIR [--data DIR] [--checkpoint FILE] [--minutes 60]
+    python -m quantize.block_corruption.train --media DIR [--data DIR] [--samples EXPORT] [--minutes 60]
 
 Makes the clips that are missing first (see simulate). A checkpoint is written after each epoch, with the configuration
 in it; a run that was stopped goes on from there. `--minutes` is the time for training: the learning rate falls to
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from quantize.block_corruption import simulate as simulation
-from quantize.block_corruption.data import ClipLooks, assemble, plan_batches, read_split
+from quantize.block_corruption.data import NAME, ClipLooks, assemble, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import USUAL, choose_threshold, score
 from quantize.block_corruption.network import BlockNetwork, Probabilities, build
 from quantize.block_corruption.simulate import CONFIG
@@ -35,8 +35,6 @@ from vqa_agent.block_planes import NAMES, network_input
 from vqa_agent.detect.block_corruption import BlockCorruption
 from vqa_agent.detect.interface import Profile
 from vqa_agent.infer import MODELS
-
-NAME = "block_corruption"
 
 
 def loss_of(network: BlockNetwork, planes: Tensor, blocks: Tensor, pictures: Tensor, config: dict[str, Any]) -> Tensor:
@@ -144,6 +142,7 @@ def calibration(clips: list[ClipLooks], count: int, rng: np.random.Generator) ->
 def make(
     media: Annotated[Path, typer.Option(help="The folder of media.")],
     data: Annotated[Path, typer.Option(help="The simulated clips.")] = FOLDER / NAME,
+    samples: Annotated[Path | None, typer.Option(help="Labelled pictures from the field, exported.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Where training goes on from; in DATA by default.")] = None,
     minutes: Annotated[float, typer.Option(help="Time for training.")] = 60.0,
     models: Annotated[Path, typer.Option(help="Where the model goes.")] = MODELS,
@@ -155,7 +154,7 @@ def make(
     if simulate:
         for split in ("train", "validation", "clean_validation"):
             simulation.make(media, data, split)
-    clips = read_split(data, "train")
+    clips = [*read_split(data, "train"), *(read_field(samples) if samples else ())]
     network = build(config["network"])
     train(network, clips, config, checkpoint or data / "checkpoint.pt", minutes)
     fp32 = data / f"{NAME}.onnx"
