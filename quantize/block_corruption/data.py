@@ -56,7 +56,7 @@ def _read(path: Path) -> ClipLooks:
 
 
 def read_field(place: Path) -> Iterator[ClipLooks]:
-    """Labelled pictures from the field, each a clip of one look. Nobody said where the damage is: blocks are doubtful."""
+    """Labelled pictures from the field, each a clip of one look; nobody said where the damage is."""
     for sample in read_samples(place, NAME):
         if not sample.labels:
             continue

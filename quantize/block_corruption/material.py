@@ -238,20 +238,45 @@ def flashes(one: list[Image], other: list[Image], rng: np.random.Generator) -> I
 
 
 def captions(images: list[Image], rng: np.random.Generator) -> Iterator[Image]:
-    """A box with text, a clock and a logo, which come and go."""
-    height, width = images[0].shape[:2]
-    ground, ink = ([int(v) for v in rng.integers(0, 256, 3)] for _ in range(2))
-    top, left = int(height * rng.uniform(0.6, 0.85)), int(width * rng.uniform(0.03, 0.2))
-    start = int(rng.integers(len(images)))
-    words = "".join(rng.choice(list("AEINORST LMKDV"), 22))
+    """One to four boxes of one colour, with or without text, solid or translucent, which come and go or stay."""
+    boxes = [_Box(images[0].shape[:2], len(images), rng) for _ in range(int(rng.integers(1, 5)))]
     for number, image in enumerate(images):
         image = image.copy()
-        if (number < start) != (start % 2 == 0):
-            cv2.rectangle(image, (left, top), (width - left, top + height // 9), ground, -1)
-            place, size = (left + 6, top + height // 12), height / 560
-            cv2.putText(image, words, place, cv2.FONT_HERSHEY_DUPLEX, size, ink, 1, cv2.LINE_AA)
-        cv2.rectangle(image, (width - width // 8, height // 20), (width - width // 30, height // 9), ink, -1)
+        for box in boxes:
+            box.draw(image, number)
         yield image
+
+
+class _Box:
+    """A lower third, a logo, a clock or a score."""
+
+    def __init__(self, shape: tuple[int, ...], count: int, rng: np.random.Generator) -> None:
+        height, width = shape[:2]
+        self.width, self.height = int(width * rng.uniform(0.04, 0.9)), int(height * rng.uniform(0.03, 0.16))
+        self.left = int(rng.integers(max(1, width - self.width)))
+        self.top = int(
+            (rng.uniform(0.65, 0.95) if rng.random() < 0.6 else rng.uniform(0, 0.9)) * (height - self.height)
+        )
+        if rng.random() < 0.4:
+            grid = int(rng.choice([8, 16]))
+            self.left, self.top, self.width, self.height = (
+                max(grid, side // grid * grid) for side in (self.left, self.top, self.width, self.height)
+            )
+        self.ground, self.ink = ([int(v) for v in rng.integers(0, 256, 3)] for _ in range(2))
+        self.solid = 1.0 if rng.random() < 0.7 else float(rng.uniform(0.4, 0.9))
+        self.words = "".join(rng.choice(list("AEINORST LMKDV 0123:"), int(rng.integers(0, 40))))
+        begin, length = int(rng.integers(-count, count)), int(rng.integers(count // 2, 3 * count))
+        self.shown = range(begin, begin + length)
+
+    def draw(self, image: Image, number: int) -> None:
+        if number not in self.shown:
+            return
+        piece = image[self.top : self.top + self.height, self.left : self.left + self.width]
+        piece[:] = (piece * (1 - self.solid) + np.array(self.ground) * self.solid).astype(np.uint8)
+        inner = np.ascontiguousarray(piece)
+        place, scale = (4, int(self.height * 0.7)), max(0.3, self.height / 40)
+        cv2.putText(inner, self.words, place, cv2.FONT_HERSHEY_DUPLEX, scale, self.ink, 1, cv2.LINE_AA)
+        piece[:] = inner
 
 
 def pixelate(images: list[Image], rng: np.random.Generator) -> Iterator[Image]:
@@ -286,4 +311,4 @@ def inset(images: list[Image], rng: np.random.Generator) -> Iterator[Image]:
 
 
 TRANSITIONS: tuple[Transition, ...] = (cut, dissolve, wipe, flashes)
-OVERLAYS: tuple[Overlay, ...] = (captions, pixelate, inset)
+OVERLAYS: tuple[Overlay, ...] = (captions, captions, pixelate, inset)

@@ -39,7 +39,8 @@ from vqa_agent.infer import MODELS
 
 def loss_of(network: BlockNetwork, planes: Tensor, blocks: Tensor, pictures: Tensor, config: dict[str, Any]) -> Tensor:
     """Cross entropy of the blocks and of the picture, doubtful ones left out; damaged blocks weigh more."""
-    found, decision = network(planes)
+    with torch.autocast("cpu", torch.bfloat16, enabled=config["bfloat16"]):
+        found, decision = (logits.float() for logits in network(planes))
     known = blocks != DOUBTFUL
     weights = torch.where(blocks == 1, config["positive_weight"], 1.0) * known
     entropy = nn.functional.binary_cross_entropy_with_logits(found[:, 0], (blocks == 1).float(), reduction="none")
@@ -80,7 +81,7 @@ def train(
 
 def _step(network: BlockNetwork, optimiser: Any, batch: Any, settings: dict[str, Any]) -> float:
     planes, blocks, pictures = (torch.from_numpy(array) for array in batch)
-    loss = loss_of(network, planes, blocks, pictures, settings)
+    loss = loss_of(network, planes.to(memory_format=torch.channels_last), blocks, pictures, settings)
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
@@ -155,7 +156,7 @@ def make(
         for split in ("train", "validation", "clean_validation"):
             simulation.make(media, data, split)
     clips = [*read_split(data, "train"), *(read_field(samples) if samples else ())]
-    network = build(config["network"])
+    network = build(config["network"]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train(network, clips, config, checkpoint or data / "checkpoint.pt", minutes)
     fp32 = data / f"{NAME}.onnx"
     export(network, fp32)

@@ -116,7 +116,7 @@ def _distance(one: Plane, other: Plane, side: int) -> Cells:
 
 def _most_alike(shown: Planes, clean: Sequence[Planes]) -> int:
     """The clean picture that looks most like `shown` as a whole: a decoder that repeats one does no harm to it."""
-    return int(np.argmin([np.median(np.abs(shown.small - other.small)) for other in clean]))
+    return int(np.argmin([np.minimum(np.abs(shown.small - other.small), 10).mean() for other in clean]))
 
 
 def _cells(plane: Plane, side: int) -> Cells:
