@@ -156,7 +156,7 @@ def make(
         for split in ("train", "validation", "clean_validation"):
             simulation.make(media, data, split)
     clips = [*read_split(data, "train"), *(read_field(samples) if samples else ())]
-    network = build(config["network"]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build(config["network"]).to(memory_format=torch.channels_last)
     train(network, clips, config, checkpoint or data / "checkpoint.pt", minutes)
     fp32 = data / f"{NAME}.onnx"
     export(network, fp32)
