@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quantize.block_corruption import coding, styles, truth
-from quantize.block_corruption.data import assemble, plan_batches, read_split
+from quantize.block_corruption.data import assemble, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import Scored, choose_threshold, event_score
 from quantize.block_corruption.drawn import DRAWINGS
 from quantize.block_corruption.material import Library, Source, find_sources, split_of
@@ -267,6 +267,24 @@ class TestSimulation:
             assert 0 <= planes.min() <= planes.max() <= 1
             assert blocks.shape[1:] == tuple(-(-side // 4) for side in planes.shape[2:])
             assert set(np.unique(pictures)) <= {truth.CLEAN, truth.DAMAGED, truth.DOUBTFUL}
+
+    def test_labelled_pictures_of_the_field_are_taken_in(self, tmp_path: Path) -> None:
+        for number, label in enumerate(["clean", "damaged", None]):
+            name = f"{number}.png"
+            cv2.imwrite(str(tmp_path / name), np.full((96, 128), 90, np.uint8))
+            known = {
+                "id": str(number),
+                "kind": "picture",
+                "detector": "block_corruption",
+                "stream": "cam",
+                "detail": {},
+            }
+            with (tmp_path / "samples.jsonl").open("a") as index:
+                index.write(json.dumps({**known, "files": [name], "label": label}) + "\n")
+        clean, damaged = read_field(tmp_path)
+        assert (clean.picture[0], clean.blocks.max()) == (truth.CLEAN, truth.CLEAN)
+        assert (damaged.picture[0], damaged.blocks.min()) == (truth.DAMAGED, truth.DOUBTFUL)
+        assert clean.planes.shape == (1, len(NAMES), 12, 16)
 
     def test_no_clips_is_said_plainly(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="there are none"):
