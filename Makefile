@@ -11,7 +11,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 export PATH := $(PATH):/usr/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs mosquitto clean
+.PHONY: help demo test lint format docs models mosquitto clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,13 @@ $(READY): pyproject.toml
 
 docs: $(READY)  ## Write the pages that follow from the code
 	@$(BIN)/python docs/generate.py
+
+# pip's own settings decide which torch comes; its CPU build is a tenth of the size.
+models: $(READY)  ## Make every network again from recordings: make models MEDIA=DIR
+	@test -d "$(MEDIA)" || { echo "Name the folder of the recordings: make models MEDIA=DIR" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
+	@for config in quantize/*/config.toml; do \
+		$(BIN)/python -m "quantize.$$(basename "$$(dirname "$$config")").train" --media "$(MEDIA)" || exit 1; done
 
 mosquitto:
 	@command -v mosquitto >/dev/null || { \
