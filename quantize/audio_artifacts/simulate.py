@@ -1,13 +1,12 @@
-"""Clean and damaged clips, cut into seconds, as the network is shown them. Kept in a folder, so that it is done once.
+"""Clean and damaged clips, cut into seconds, as the network is shown them. Kept on disk, so that it is done once.
 
-python -m quantize.audio_artifacts.simulate --media ../shared/media --cache DIR [--only train,validation,test,unseen]
+python -m quantize.audio_artifacts.simulate --media DIR [--only train,validation,test,unseen]
 """
 
 from __future__ import annotations
 
 import argparse
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from quantize.audio_artifacts import chain, defects, unseen
+from quantize.audio_artifacts import audibility, chain, defects, unseen
 from quantize.audio_artifacts.defects import Damage, Make
 from quantize.audio_artifacts.sources import CLASSES, Recording, recordings
+from quantize.cache import FOLDER, Arrays, cached
+from quantize.setup import read_config
 from vqa_agent.hearing import Heard, Listener, measures
 from vqa_agent.media import Samples
 
@@ -26,8 +27,13 @@ CONFIG = Path(__file__).with_name("config.toml")
 UNKNOWN = -1
 """Truth of a class where a second shows neither clearly the defect nor clearly none. It is left out."""
 
+AUDIBLE = {"hum": audibility.hum, "hiss": audibility.hiss, "distortion": audibility.distortion}
+
 SHARD = 500
-"""Clips in one file of the cache: a broken-off run goes on where it stopped."""
+"""Clips that are kept together: a broken-off run goes on where it stopped."""
+
+VERSION = 3
+"""Rises when the code changes what is made."""
 
 SETS = {"train": "train", "validation": "validation", "test": "test", "unseen": "test"}
 """Each set and the split whose recordings it uses. `unseen` uses the other generator."""
@@ -44,6 +50,16 @@ class Clip:
     name: str
     kind: str
     codec: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A defect put into a clip: the sound before it, and the seconds from and to which it lasts."""
+
+    damage: Damage
+    before: Samples
+    start: float
+    end: float
 
 
 def make_clip(
@@ -65,11 +81,11 @@ def make_clip(
     turn = np.float32(min(1.0, 0.999 / peak) if peak > 0 else 1.0)
     damaged, codec = _delivered(rng, damaged * turn, rate, settings)
     count = min(len(damaged), len(wave)) // rate
-    truth = np.stack([_truth(defect, done, wave, rate, count) for defect in CLASSES], axis=1)
+    truth = np.stack([_truth(done.get(defect), defect, rate, count) for defect in CLASSES], axis=1)
     for defect in recording.own:
         truth[:, CLASSES.index(defect)] = UNKNOWN
-    severity = np.array([done[d][0].severity if d in done else np.nan for d in CLASSES], np.float32)
-    kind = "+".join(f"{defect} {damage.kind}" for defect, (damage, _, _) in done.items())
+    severity = np.array([done[d].damage.severity if d in done else np.nan for d in CLASSES], np.float32)
+    kind = "+".join(f"{defect} {each.damage.kind}" for defect, each in done.items())
     return Clip(damaged, rate, truth, severity, recording.name, kind, codec)
 
 
@@ -100,9 +116,9 @@ def _damage(
     level: float,
     generator: Mapping[str, Make],
     settings: Mapping[str, Any],
-) -> tuple[Samples, dict[str, tuple[Damage, float, float]]]:
-    """`wave` with none, one or two defects, and each defect with the seconds from and to which it lasts."""
-    done: dict[str, tuple[Damage, float, float]] = {}
+) -> tuple[Samples, dict[str, _Done]]:
+    """`wave` with none, one or two defects, and what they are."""
+    done: dict[str, _Done] = {}
     if rng.random() < settings["none"]:
         return wave, done
     number = 2 if rng.random() < settings["second_defect"] else 1
@@ -116,7 +132,7 @@ def _damage(
             out = wave * (gain if defect == "distortion" else np.float32(1))
             part = slice(round(start * rate), round(end * rate))
             out[part] = damage.wave[part]
-        done[str(defect)] = (damage, start, end)
+        done[str(defect)] = _Done(damage, wave, start, end)
         wave = out
     return wave, done
 
@@ -127,32 +143,19 @@ def _delivered(rng: np.random.Generator, wave: Samples, rate: int, settings: Map
     return chain.rounded(rng, wave, rng.random() < settings["dithered"]), ""
 
 
-def _truth(
-    defect: str, done: Mapping[str, tuple[Damage, float, float]], clean: Samples, rate: int, count: int
-) -> NDArray[np.int8]:
-    """(count,) whether each second shows `defect`."""
-    if defect not in done:
+def _truth(done: _Done | None, defect: str, rate: int, count: int) -> NDArray[np.int8]:
+    """(count,) whether each second shows `defect`; `UNKNOWN` where it is there, but hidden by the sound itself."""
+    if done is None:
         return np.zeros(count, np.int8)
-    damage, start, end = done[defect]
     seconds = np.arange(count)
-    covered = np.clip(np.minimum(seconds + 1, end) - np.maximum(seconds, start), 0, 1)
-    if damage.moments is not None:
-        inside = damage.moments[(damage.moments >= start * rate) & (damage.moments < end * rate)] / rate
-        struck = np.histogram(inside, np.arange(count + 1))[0]
-        return np.where(struck > 0, 1, np.where(covered == 0, 0, UNKNOWN)).astype(np.int8)
-    truth = np.where(covered >= 0.6, 1, np.where(covered <= 0.02, 0, UNKNOWN))
-    if defect == "distortion":
-        damaged = distorted_share(clean, damage.wave, rate, count)
-        truth = np.where((truth == 1) & (damaged < 0.003), UNKNOWN, truth)
-    return truth.astype(np.int8)
-
-
-def distorted_share(clean: Samples, damaged: Samples, rate: int, count: int) -> NDArray[np.float64]:
-    """(count,) share of each second's samples that are not the clean ones at the clip's usual gain."""
-    usual = np.abs(clean) < np.quantile(np.abs(clean), 0.7)
-    gain = float(clean[usual] @ damaged[usual]) / max(1e-12, float(clean[usual] @ clean[usual]))
-    off = np.abs(damaged - gain * clean) > 0.01 * np.abs(damaged).max()
-    return np.asarray(off[: count * rate].reshape(count, rate).mean(axis=1))
+    covered = np.clip(np.minimum(seconds + 1, done.end) - np.maximum(seconds, done.start), 0, 1)
+    if (moments := done.damage.moments) is None:
+        shown = (covered >= 0.6) & AUDIBLE[defect](done.before, done.damage.wave, rate, count)
+        return np.where(shown, 1, np.where(covered <= 0.02, 0, UNKNOWN)).astype(np.int8)
+    heard = audibility.clicks(done.before, done.damage, rate) > audibility.CLICK
+    inside = heard & (moments >= done.start * rate) & (moments < done.end * rate)
+    struck = np.histogram(moments[inside], np.arange(count + 1) * rate)[0]
+    return np.where(struck > 0, 1, np.where(covered == 0, 0, UNKNOWN)).astype(np.int8)
 
 
 def seconds_of(clip: Clip, listeners: dict[int, Listener]) -> list[Heard | None]:
@@ -162,54 +165,60 @@ def seconds_of(clip: Clip, listeners: dict[int, Listener]) -> list[Heard | None]
     return [listener.listen(second) for second in whole]
 
 
-def simulate(name: str, pool: list[Recording], config: Mapping[str, Any], cache: Path) -> None:
-    """Write the set `name` to `cache`, a shard at a time."""
-    generator = unseen.GENERATOR if name == "unseen" else defects.GENERATOR
+def clip_of(name: str, number: int, pool: list[Recording], config: Mapping[str, Any]) -> Clip:
+    """Clip `number` of the set `name`: the same in every run."""
+    rng = np.random.default_rng([config["clips"]["seed"], sorted(SETS).index(name), number])
+    return make_clip(rng, pool, unseen.GENERATOR if name == "unseen" else defects.GENERATOR, config)
+
+
+def dataset(name: str, every: Sequence[Recording], config: Mapping[str, Any], folder: Path = FOLDER) -> Arrays:
+    """The seconds of the set `name`, one row each, of the recordings of its split."""
+    pool = [recording for recording in every if recording.split == SETS[name]]
     clips = int(config["clips"][SETS[name]])
-    for shard in range(0, clips, SHARD):
-        path = cache / f"{name}_{shard:06d}.npz"
-        if not path.exists():
-            rows = list(_rows(name, range(shard, min(clips, shard + SHARD)), pool, generator, config))
-            columns = {key: np.array([row[key] for row in rows]) for key in rows[0]}
-            part = path.with_suffix(".part.npz")
-            np.savez(part, **columns)
-            part.rename(path)
+    known = {part: config[part] for part in ("sources", "clips", "chain")}
+    known |= {"version": VERSION, "set": name, "files": [(r.name, len(r.wave)) for r in pool]}
+    shards = []
+    for first in range(0, clips, SHARD):
+        numbers = range(first, min(clips, first + SHARD))
+        key = known | {"numbers": [numbers.start, numbers.stop]}
+        shards.append(cached("audio_artifacts", key, lambda chosen=numbers: _columns(name, chosen, pool, config), folder))
+    return {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
 
 
-def _rows(
-    name: str, numbers: range, pool: list[Recording], generator: Mapping[str, Make], config: Mapping[str, Any]
-) -> Iterator[dict[str, Any]]:
+def _columns(name: str, numbers: range, pool: list[Recording], config: Mapping[str, Any]) -> Arrays:
     listeners: dict[int, Listener] = {}
-    for number in tqdm(numbers, desc=f"{name} {numbers.start}", mininterval=5):
-        rng = np.random.default_rng([config["clips"]["seed"], sorted(SETS).index(name), number])
-        clip = make_clip(rng, pool, generator, config)
-        heard = seconds_of(clip, listeners)
-        for index, second in enumerate(heard):
-            if second is not None:
-                yield {
-                    "picture": second.picture.astype(np.float16),
-                    "measures": measures(heard, index).astype(np.float32),
-                    "truth": clip.truth[index],
-                    "severity": clip.severity,
-                    "clip": number,
-                    "source": clip.name,
-                    "kind": clip.kind,
-                    "codec": clip.codec,
-                    "rate": clip.rate,
-                }
+    progress = tqdm(numbers, desc=f"simulating {name} {numbers.start}", mininterval=5)
+    rows = [row for number in progress for row in _rows(number, clip_of(name, number, pool, config), listeners)]
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
+def _rows(number: int, clip: Clip, listeners: dict[int, Listener]) -> Iterator[dict[str, Any]]:
+    heard = seconds_of(clip, listeners)
+    for index, second in enumerate(heard):
+        if second is not None:
+            yield {
+                "picture": second.picture.astype(np.float16),
+                "measures": measures(heard, index),
+                "truth": clip.truth[index],
+                "severity": clip.severity,
+                "clip": number,
+                "source": clip.name,
+                "kind": clip.kind,
+                "codec": clip.codec,
+                "rate": clip.rate,
+            }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--media", type=Path, required=True, help="folder with sound/ and talking/")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for what is made; may grow to some GB")
     parser.add_argument("--only", default=",".join(SETS), help="sets to make")
     arguments = parser.parse_args()
-    config = tomllib.loads(CONFIG.read_text())
+    config = read_config(CONFIG)
     every = list(recordings(arguments.media, config))
-    arguments.cache.mkdir(parents=True, exist_ok=True)
     for name in arguments.only.split(","):
-        simulate(name, [recording for recording in every if recording.split == SETS[name]], config, arguments.cache)
+        made = dataset(name, every, config)
+        print(f"{name}: {len(made['truth'])} seconds")
 
 
 if __name__ == "__main__":

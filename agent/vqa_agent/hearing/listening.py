@@ -22,7 +22,10 @@ ROWS = BANDS + residual.ROWS + 1
 GROUPS = 16
 """Groups of bands whose noise floor is followed."""
 
-MEASURES = 4 * GROUPS + residual.MEASURES + amplitudes.MEASURES + 5 + mains.MEASURES
+SHARP = residual.MEASURES + amplitudes.MEASURES - amplitudes.SHAPE
+"""Measures of clicks and distortion that are also averaged over the seconds around."""
+
+MEASURES = 4 * GROUPS + residual.MEASURES + amplitudes.MEASURES + 5 + SHARP + mains.MEASURES
 
 SILENT_DBFS = -75.0
 """RMS below which a second counts as silent: nobody hears a defect of it."""
@@ -32,12 +35,13 @@ SILENT_DBFS = -75.0
 class Heard:
     """What one second of one channel says by itself.
 
-    `picture` (ROWS, FRAMES) and `own` (...) are all that is needed of it to judge it; `floor` (GROUPS,) in dBFS,
-    `level` in dBFS RMS and `trace` are what its neighbours need of it.
+    `picture` (ROWS, FRAMES) and `own` (...) are all that is needed of it to judge it; `sharp` (SHARP,), `floor`
+    (GROUPS,) in dBFS, `level` in dBFS RMS and `trace` are what its neighbours need of it.
     """
 
     picture: NDArray[np.float32]
     own: NDArray[np.float32]
+    sharp: NDArray[np.float32]
     floor: NDArray[np.float32]
     level: float
     trace: Trace
@@ -71,6 +75,7 @@ class Listener:
         return Heard(
             picture.astype(np.float32),
             np.concatenate(own).astype(np.float32),
+            np.concatenate([foreseen.measures, values.measures[amplitudes.SHAPE :]]),
             (low + level).astype(np.float32),
             float(level),
             self._mains.trace(wave),
@@ -80,12 +85,12 @@ class Listener:
 def measures(seconds: Sequence[Heard | None], index: int) -> NDArray[np.float32]:
     """(MEASURES,) of second `index`, which was heard, in the light of the `BEFORE` and `AFTER` around it."""
     first = max(0, index - BEFORE)
-    around = [heard for heard in seconds[first : index + AFTER + 1] if heard is not None]
-    heard = seconds[index]
-    assert heard is not None
-    programme = max(other.level for other in around)
-    floor = np.min([other.floor for other in around], axis=0) - programme
+    window = enumerate(seconds[first : index + AFTER + 1], first)
+    around = {number: heard for number, heard in window if heard is not None}
+    heard = around[index]
+    programme = max(other.level for other in around.values())
+    floor = np.min([other.floor for other in around.values()], axis=0) - programme
+    sharp = np.mean([other.sharp for other in around.values()], axis=0)
     context = np.array([heard.level - programme, heard.level / 20, len(around) / (BEFORE + AFTER + 1)])
-    own = next(place for place, other in enumerate(around) if other is heard)
-    hum = mains.measure([other.trace for other in around], own)
-    return np.concatenate([heard.own, floor, context, hum]).astype(np.float32)
+    hum = mains.measure({number: other.trace for number, other in around.items()}, index, 10 ** (programme / 10))
+    return np.concatenate([heard.own, floor, context, sharp, hum]).astype(np.float32)

@@ -48,11 +48,9 @@ ROWS = 6
 def unforeseen(wave: Samples, power: float) -> Residual:
     """The residual of `wave` (n,), whose mean square is `power`."""
     error = predict(wave)
-    width = len(wave) // STEPS
-    pieces = error[: width * STEPS].reshape(STEPS, width)
-    envelope = np.maximum(pieces.max(axis=1), -pieces.min(axis=1)) + np.float32(1e-6 * power**0.5 + 1e-8)
+    envelope = _envelope(error) + np.float32(1e-6 * power**0.5 + 1e-8)
     isolation = 20 * np.log10(envelope / _beside(envelope, np.maximum))
-    heard = np.abs(wave[: width * STEPS].reshape(STEPS, width)).max(axis=1) + np.float32(1e-3 * power**0.5 + 1e-8)
+    heard = _envelope(wave) + np.float32(1e-3 * power**0.5 + 1e-8)
     depth = 20 * np.log10(heard / _beside(heard, np.minimum))
     loudest = np.sort(_peaks(isolation))[::-1][:LOUDEST]
     share = 10 * np.log10((float(np.mean(error**2)) + 1e-15) / (power + 1e-15))
@@ -87,6 +85,13 @@ def predict(wave: Samples) -> NDArray[np.float32]:
     error[:ORDER] = 0
     error[size * BLOCKS :] = 0
     return error
+
+
+def _envelope(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(STEPS,) greatest absolute value in each step. Along the first axis NumPy's maximum is a vector operation."""
+    width = len(wave) // STEPS
+    steps = np.ascontiguousarray(wave[: width * STEPS].reshape(STEPS, width).T)
+    return np.asarray(np.abs(steps, out=steps).max(axis=0))
 
 
 def _beside(envelope: NDArray[np.float32], choose: np.ufunc) -> NDArray[np.float32]:
