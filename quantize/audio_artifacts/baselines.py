@@ -51,8 +51,8 @@ def comb(wave: Samples, rate: int) -> Scores:
 
 
 def noise_floor(wave: Samples, rate: int) -> Scores:
-    """Hiss: the floor above 4 kHz (a quarter of the rate at low ones) in the quietest tenth of the frames of 10 s, in dB
-    relative to the programme, if it is flat."""
+    """Hiss: the floor above 4 kHz (a quarter of the rate at low ones) in the quietest tenth of the frames of 10 s, in
+    dB relative to the programme, if it is flat."""
     size = max(64, round(0.02 * rate))
     frames = wave[: len(wave) // size * size].reshape(-1, size) * np.hanning(size)
     power = np.abs(np.fft.rfft(frames)) ** 2 + 1e-12
@@ -78,7 +78,10 @@ def flat_tops(wave: Samples, rate: int) -> Scores:
         ratios = []
         for half in (second, -second):
             top = max(float(half.max()), 1e-6)
-            edge, beside = np.count_nonzero(half > 0.98 * top), np.count_nonzero((half > 0.90 * top) & (half <= 0.98 * top))
+            edge, beside = (
+                np.count_nonzero(half > 0.98 * top),
+                np.count_nonzero((half > 0.90 * top) & (half <= 0.98 * top)),
+            )
             equal = np.count_nonzero((np.diff(half) == 0) & (half[1:] > 0.9 * top))
             ratios.append(np.log((edge + 2) / (beside + 8)) + 0.5 * np.log1p(equal))
         scores.append(max(ratios))
@@ -115,7 +118,7 @@ RULES: dict[str, tuple[str, Callable[[Samples, int], Scores]]] = {
 }
 
 
-def boosted_trees(train: Arrays, *others: Arrays) -> list[NDArray[np.float64]]:
+def boosted_trees(train: Arrays, *others: Arrays) -> list[NDArray[np.float32]]:
     """(seconds, classes) probabilities for each of `others`, by boosted trees trained on the measures of `train`."""
     columns: list[list[NDArray[np.float64]]] = [[] for _ in others]
     for index in range(len(CLASSES)):
@@ -124,7 +127,7 @@ def boosted_trees(train: Arrays, *others: Arrays) -> list[NDArray[np.float64]]:
         trees.fit(train["measures"][known], train["truth"][known, index])
         for column, other in zip(columns, others, strict=True):
             column.append(trees.predict_proba(other["measures"])[:, 1])
-    return [np.stack(column, axis=1) for column in columns]
+    return [np.stack(column, axis=1).astype(np.float32) for column in columns]
 
 
 def _seconds(wave: Samples, rate: int) -> Samples:

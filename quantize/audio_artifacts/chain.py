@@ -112,8 +112,7 @@ def delay(sound: Samples, wave: Samples) -> int:
     count = min(len(sound), len(wave), 1 << 16)
     size = 2 * count
     spectrum = np.fft.rfft(sound[:count], size) * np.conj(np.fft.rfft(wave[:count], size))
-    found = int(np.argmax(np.abs(np.fft.irfft(spectrum, size))[:4096]))
-    return found
+    return int(np.argmax(np.abs(np.fft.irfft(spectrum, size))[:4096]))
 
 
 def _frames(encoder: Any, wave: Samples, rate: int) -> Iterator[Any]:

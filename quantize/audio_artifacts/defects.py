@@ -106,7 +106,9 @@ def hiss(rng: Rng, wave: Samples, rate: int, level: float) -> Damage:
 
 def distortion(rng: Rng, wave: Samples, rate: int, level: float) -> Damage:
     """Clipped hard, softly or on one side (then made quieter), of few bits, held, overflowed, or a starved codec."""
-    kind = str(rng.choice(["hard", "soft", "one-sided", "bits", "held", "wrapped"], p=[0.46, 0.14, 0.12, 0.14, 0.06, 0.08]))
+    kind = str(
+        rng.choice(["hard", "soft", "one-sided", "bits", "held", "wrapped"], p=[0.46, 0.14, 0.12, 0.14, 0.06, 0.08])
+    )
     wide = wave.astype(np.float64)
     size = np.abs(wide)
     gain = 1.0
@@ -156,11 +158,17 @@ def clicks(rng: Rng, wave: Samples, rate: int, level: float) -> Damage:
             out[moment : moment + int(rng.integers(1, 3))] += height
         elif kind == "burst":
             length = max(3, int(rng.uniform(0.1, 2) * 1e-3 * rate))
-            burst = np.exp(-np.arange(length) / (length / rng.uniform(2, 6))) * (rng.normal(size=length) if rng.random() < 0.6 else 1.0)
+            burst = np.exp(-np.arange(length) / (length / rng.uniform(2, 6))) * (
+                rng.normal(size=length) if rng.random() < 0.6 else 1.0
+            )
             out[moment : moment + length] += height * (burst / np.abs(burst).max())[: len(out) - moment]
         elif kind == "jump":
             length = int(rng.integers(2, max(3, rate // 200)))
-            back = out[max(0, moment - length) : moment] if rng.random() < 0.5 else out[moment + length : moment + 2 * length]
+            back = (
+                out[max(0, moment - length) : moment]
+                if rng.random() < 0.5
+                else out[moment + length : moment + 2 * length]
+            )
             end = min(count, moment + len(back))
             out[moment:end] = back[: end - moment]
         else:

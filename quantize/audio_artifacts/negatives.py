@@ -5,28 +5,38 @@ Each function gives (n,) float32 at `RATE`, some seconds long, at about full sca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from quantize.cache import cached
 from vqa_agent.media import Samples
 
 RATE = 48_000
 TAKES = 6
 """Made takes of each kind. The fifth validates, the sixth tests."""
 
+VERSION = 1
+"""Rises when a sound is made otherwise."""
+
 Wave = NDArray[np.float64]
 
 
-def every() -> Iterator[tuple[str, Samples]]:
-    """Every take of every kind, by name."""
+def every() -> Mapping[str, Samples]:
+    """Every take of every kind, by name; kept on disk."""
+    return cached("audio_negatives", {"version": VERSION, "kinds": list(KINDS), "takes": TAKES}, _made)
+
+
+def _made() -> dict[str, Samples]:
+    made = {}
     for order, (name, make) in enumerate(KINDS.items()):
         for take in range(TAKES):
             rng = np.random.default_rng([order, take])
             wave = make(rng, rng.uniform(5.0, 9.0))
-            yield f"{name}_{take}", (0.9 * wave / np.abs(wave).max()).astype(np.float32)
+            made[f"{name}_{take}"] = (0.9 * wave / np.abs(wave).max()).astype(np.float32)
+    return made
 
 
 def _time(seconds: float) -> Wave:
@@ -111,7 +121,9 @@ def applause(rng: np.random.Generator, seconds: float) -> Wave:
 def rain(rng: np.random.Generator, seconds: float) -> Wave:
     """Dense drops over a bed of noise."""
     count = round(seconds * RATE)
-    drops = np.where(rng.random(count) < rng.uniform(0.002, 0.02), rng.lognormal(0, 1, count), 0) * rng.normal(size=count)
+    drops = np.where(rng.random(count) < rng.uniform(0.002, 0.02), rng.lognormal(0, 1, count), 0) * rng.normal(
+        size=count
+    )
     return np.asarray(lfilter([1], [1, -0.7], drops) + rng.uniform(0.05, 0.3) * band(rng, count, 500, 12000, -2))
 
 
@@ -129,7 +141,9 @@ def cymbals(rng: np.random.Generator, seconds: float) -> Wave:
     for start in np.sort(rng.uniform(0, seconds, int(rng.uniform(1, 6) * seconds))):
         at = int(start * RATE)
         rest = time[: len(time) - at]
-        wave[at:] += rng.lognormal(0, 0.5) * np.exp(-rest / rng.uniform(0.03, 1.2)) * band(rng, len(time), 3000, 16000)[at:]
+        wave[at:] += (
+            rng.lognormal(0, 0.5) * np.exp(-rest / rng.uniform(0.03, 1.2)) * band(rng, len(time), 3000, 16000)[at:]
+        )
     return wave + 1e-4 * rng.normal(size=len(time))
 
 
@@ -140,7 +154,9 @@ def fricatives(rng: np.random.Generator, seconds: float) -> Wave:
     voice = sum((np.sin(phase * k) / k**1.3 for k in range(1, 25)), np.zeros(len(time)))
     turn = np.clip(2 * np.sin(2 * np.pi * rng.uniform(1, 3) * time + _slow(rng, len(time), 1)), -1, 1)
     hiss = band(rng, len(time), rng.uniform(2000, 5000), 11000)
-    return np.asarray(np.clip(turn, 0, 1) * voice + 0.4 * np.clip(-turn, 0, 1) * hiss + 0.001 * rng.normal(size=len(time)))
+    return np.asarray(
+        np.clip(turn, 0, 1) * voice + 0.4 * np.clip(-turn, 0, 1) * hiss + 0.001 * rng.normal(size=len(time))
+    )
 
 
 def distorted_guitar(rng: np.random.Generator, seconds: float) -> Wave:
@@ -168,7 +184,9 @@ def _struck(rng: np.random.Generator, seconds: float, a_second: float, hertz: tu
         modes = sum(rng.random() * np.sin(2 * np.pi * rng.uniform(*hertz) * rest) for _ in range(4))
         stroke = np.asarray(modes) + 0.5 * rng.normal(size=len(rest)) * np.exp(-rest / (ring / 4))
         rise = np.minimum(1, rest / rng.uniform(1e-4, 2e-3))
-        wave[at : at + len(rest)] += rng.lognormal(0, 0.6) * rise * np.exp(-rest / (ring * rng.uniform(0.6, 1.6))) * stroke
+        wave[at : at + len(rest)] += (
+            rng.lognormal(0, 0.6) * rise * np.exp(-rest / (ring * rng.uniform(0.6, 1.6))) * stroke
+        )
     return wave + 10 ** rng.uniform(-4, -2.3) * band(rng, len(time), 50, 8000, -4)
 
 

@@ -5,10 +5,13 @@ Convolution, batch normalisation and ReLU only, and no layer wider than 96: made
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from quantize.audio_artifacts.sources import CLASSES
 from vqa_agent.hearing import MEASURES, ROWS
@@ -23,7 +26,10 @@ class Artifacts(nn.Module):
         self.picture = Standard((1, ROWS, 1, 1))
         self.measures = Standard((1, MEASURES))
         self.tower = nn.Sequential(
-            *_layer(ROWS, width, 3, 1), *_layer(width, width, 3, 2), *_layer(width, width, 3, 2), *_layer(width, width, 3, 1)
+            *_layer(ROWS, width, 3, 1),
+            *_layer(width, width, 3, 2),
+            *_layer(width, width, 3, 2),
+            *_layer(width, width, 3, 1),
         )
         self.tower_dropout = nn.Dropout(settings["tower_dropout"])
         self.perceptron = nn.Sequential(
@@ -46,11 +52,13 @@ class Artifacts(nn.Module):
 
 
 class Probabilities(nn.Module):
-    """The trained network with its sigmoid: what is exported."""
+    """The trained network with its sigmoid, normalisation folded into the layers before it: what is exported."""
 
     def __init__(self, network: Artifacts) -> None:
         super().__init__()
-        self.network = network
+        self.network = copy.deepcopy(network).eval()
+        for name in ("perceptron", "joint"):
+            setattr(self.network, name, _folded(getattr(self.network, name)))
 
     def forward(self, picture: Tensor, measures: Tensor) -> Tensor:
         return torch.sigmoid(self.network(picture, measures))
@@ -70,6 +78,17 @@ class Standard(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         return torch.clamp((values - self.mean) * self.scale, -4.0, 4.0)
+
+
+def _folded(layers: nn.Sequential) -> nn.Sequential:
+    """`layers` without dropout, each linear layer with the normalisation after it in one."""
+    kept: list[nn.Module] = []
+    for layer in layers:
+        if isinstance(layer, nn.BatchNorm1d):
+            kept[-1] = fuse_linear_bn_eval(kept[-1], layer)
+        elif not isinstance(layer, nn.Dropout):
+            kept.append(layer)
+    return nn.Sequential(*kept)
 
 
 def _layer(inputs: int, outputs: int, size: int, stride: int) -> list[nn.Module]:

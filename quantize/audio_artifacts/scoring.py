@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,9 @@ def one_class(truth: NDArray[np.int8]) -> NDArray[np.intp]:
 
 def balanced_accuracy(truth: NDArray[np.intp], label: NDArray[np.intp]) -> float:
     """Mean of the recalls of the five classes; seconds with truth -1 are left out."""
-    return float(np.mean([np.mean(label[truth == index] == index) for index in range(len(LABELS)) if np.any(truth == index)]))
+    return float(
+        np.mean([np.mean(label[truth == index] == index) for index in range(len(LABELS)) if np.any(truth == index)])
+    )
 
 
 def fit_thresholds(probabilities: Probabilities, truth: NDArray[np.int8], caution: float) -> dict[str, float]:
@@ -114,7 +117,7 @@ def by_severity(data: Arrays, label: NDArray[np.intp], parts: int = 4) -> list[t
         chosen = truth == index + 1
         severity = data["severity"][chosen, index]
         edges = np.quantile(severity, np.linspace(0, 1, parts + 1))
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             inside = (severity >= low) & (severity <= high)
             rows.append((defect, float(low), float(high), float(np.mean(label[chosen][inside] == index + 1))))
     return rows

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ UNKNOWN = -1
 
 AUDIBLE = {"hum": audibility.hum, "hiss": audibility.hiss, "distortion": audibility.distortion}
 
-SHARD = 500
+SHARD = 250
 """Clips that are kept together: a broken-off run goes on where it stopped."""
 
 VERSION = 3
@@ -175,13 +176,14 @@ def dataset(name: str, every: Sequence[Recording], config: Mapping[str, Any], fo
     """The seconds of the set `name`, one row each, of the recordings of its split."""
     pool = [recording for recording in every if recording.split == SETS[name]]
     clips = int(config["clips"][SETS[name]])
-    known = {part: config[part] for part in ("sources", "clips", "chain")}
+    known = {part: config[part] for part in ("sources", "chain")}
+    known |= {"clips": {name: value for name, value in config["clips"].items() if name not in SETS}}
     known |= {"version": VERSION, "set": name, "files": [(r.name, len(r.wave)) for r in pool]}
     shards = []
     for first in range(0, clips, SHARD):
         numbers = range(first, min(clips, first + SHARD))
         key = known | {"numbers": [numbers.start, numbers.stop]}
-        shards.append(cached("audio_artifacts", key, lambda chosen=numbers: _columns(name, chosen, pool, config), folder))
+        shards.append(cached("audio_artifacts", key, partial(_columns, name, numbers, pool, config), folder))
     return {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
 
 
@@ -202,6 +204,7 @@ def _rows(number: int, clip: Clip, listeners: dict[int, Listener]) -> Iterator[d
                 "truth": clip.truth[index],
                 "severity": clip.severity,
                 "clip": number,
+                "second": index,
                 "source": clip.name,
                 "kind": clip.kind,
                 "codec": clip.codec,

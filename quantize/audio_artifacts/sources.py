@@ -46,7 +46,7 @@ def recordings(media: Path, config: Mapping[str, Any], folders: Mapping[str, str
             if read is not None and len(read[1]) >= SHORTEST * read[0]:
                 name = f"{kind}/{path.relative_to(media / folder).with_suffix('')}"
                 yield _recording(name, *read, config["sources"])
-    for name, wave in negatives.every():
+    for name, wave in negatives.every().items():
         yield _recording(f"negatives/{name}", negatives.RATE, wave, config["sources"])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,7 +124,13 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
         limits = {defect: self._threshold(defect) for defect in self.defects}
         parts = tuple(
             Finding(
-                self.name, second.start, second.end, score, score >= limits[defect], detail={"channel": channel}, defect=defect
+                self.name,
+                second.start,
+                second.end,
+                score,
+                score >= limits[defect],
+                detail={"channel": channel},
+                defect=defect,
             )
             for defect, (score, channel) in scores.items()
         )

@@ -48,7 +48,7 @@ def amplitudes(wave: Samples, error: NDArray[np.float32]) -> Amplitudes:
     ordered = np.sort(wave)
     step = np.diff(wave)
     top = max(float(ordered[-1]), -float(ordered[0]), 1e-6)
-    size = np.abs(wave)
+    size: NDArray[np.float32] = np.abs(wave)
     robust = max(float(ordered[int(0.9985 * len(wave))]), -float(ordered[int(0.0015 * len(wave))]), 1e-6)
     counts = np.diff(np.searchsorted(ordered, EDGES * np.float32(robust)))
     spread = np.log10(counts / len(wave) + 1e-5)
@@ -103,7 +103,7 @@ def _grid(ordered: NDArray[np.float32], top: float) -> NDArray[np.float32]:
 def _steps(step: NDArray[np.float32], size: NDArray[np.float32], top: float, robust: float) -> NDArray[np.float32]:
     """Samples that repeat the one before, and steps as large as the wave itself."""
     loud = size[1:] > 0.02 * top
-    held = np.count_nonzero((step == 0) & loud) / max(1, np.count_nonzero(loud))
+    held = np.count_nonzero((step == 0) & loud) / (np.count_nonzero(loud) + 1)
     large = np.abs(step)
     greatest = float(large.max())
     wraps = np.count_nonzero(large > 1.2 * robust)

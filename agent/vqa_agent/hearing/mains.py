@@ -76,10 +76,11 @@ class MainsMeter:
         low = self._reduce(wave)
         windows = np.lib.stride_tricks.sliding_window_view(low, len(self._window))[:: self._hop]
         spectrum = np.fft.rfft(windows * self._window)
-        power = (spectrum.real**2 + spectrum.imag**2) * self._scale + np.float32(1e-14)
+        power = ((spectrum.real**2 + spectrum.imag**2) * self._scale + 1e-14).astype(np.float32)
         phase = spectrum[:, _lines] * self._clock
         phase = (phase / (np.abs(phase) + 1e-9)).astype(np.complex64)
-        return Trace(power[:, _lines], np.median(power[:, _beside], axis=2), phase, self._moments)
+        floor = np.asarray(np.median(power[:, _beside], axis=2), dtype=np.float32)
+        return Trace(power[:, _lines], floor, phase, self._moments)
 
     def _reduce(self, wave: Samples) -> Samples:
         """`wave` at about 4 kHz, weighted by triangles two steps long: their nulls lie where folding would hurt."""

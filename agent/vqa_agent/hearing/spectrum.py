@@ -53,7 +53,7 @@ def _bank(rate: int, size: int) -> NDArray[np.float32]:
     above = np.maximum(edges[2:, None] - centre, lines[1])
     bank = np.clip(np.minimum((lines - centre) / below + 1, (centre - lines) / above + 1), 0, None)
     bank[centre[:, 0] > 0.49 * rate] = 0
-    return bank.astype(np.float32)
+    return np.asarray(bank, dtype=np.float32)
 
 
 def _mel(hertz: float) -> float:
