@@ -42,8 +42,8 @@ def hiss(clean: Samples, damaged: Samples, rate: int, count: int) -> NDArray[np.
     shown = []
     for before, after in zip(_seconds(clean, rate, count), _seconds(damaged, rate, count), strict=True):
         power = float(np.mean(before**2)) + 1e-9
-        own = np.partition(spectrograph.levels(before, power), FRAMES // 10, axis=1)[:, FRAMES // 10]
-        extra = spectrograph.levels(after - before, power).mean(axis=1)
+        own = np.partition(spectrograph.levels(before, power)[0], FRAMES // 10, axis=1)[:, FRAMES // 10]
+        extra = spectrograph.levels(after - before, power)[0].mean(axis=1)
         above = (extra - own).reshape(-1, 4).mean(axis=1)
         shown.append(above.max() > HISS_DB)
     return np.array(shown, bool)

@@ -34,7 +34,7 @@ NAME = "audio_artifacts"
 FLOAT = FOLDER / f"{NAME}.fp32.onnx"
 INPUTS = {"picture": (1, ROWS, 1, FRAMES), "measures": (1, MEASURES)}
 TESTED = ("test", "unseen")
-RULE_CLIPS = 250
+RULE_CLIPS = 120
 """Clips of each set on which the rules are tried: they need the sound itself, which is made anew."""
 
 

@@ -115,6 +115,8 @@ def by_severity(data: Arrays, label: NDArray[np.intp], parts: int = 4) -> list[t
     rows = []
     for index, defect in enumerate(CLASSES):
         chosen = truth == index + 1
+        if not chosen.any():
+            continue
         severity = data["severity"][chosen, index]
         edges = np.quantile(severity, np.linspace(0, 1, parts + 1))
         for low, high in pairwise(edges):

@@ -33,7 +33,7 @@ AUDIBLE = {"hum": audibility.hum, "hiss": audibility.hiss, "distortion": audibil
 SHARD = 250
 """Clips that are kept together: a broken-off run goes on where it stopped."""
 
-VERSION = 3
+VERSION = 5
 """Rises when the code changes what is made."""
 
 SETS = {"train": "train", "validation": "validation", "test": "test", "unseen": "test"}
@@ -70,7 +70,8 @@ def make_clip(
     weights = np.array([recording.weight * (min(recording.seconds, 12.0) + 2) for recording in pool])
     recording = pool[int(rng.choice(len(pool), p=weights / weights.sum()))]
     settings = config["chain"]
-    wave = _excerpt(rng, recording, rng.uniform(*config["clips"]["seconds"]))
+    # Whole halves of a second: other lengths have large prime factors, at which an FFT takes many times as long.
+    wave = _excerpt(rng, recording, round(2 * rng.uniform(*config["clips"]["seconds"])) / 2)
     wave, rate = chain.shaped(rng, wave, recording.rate, settings)
     if rng.random() < settings["limited"]:
         wave = chain.limited(wave, rate, rng.uniform(3, 12))

@@ -71,9 +71,17 @@ def test_gain_changes_nothing_but_the_level() -> None:
 
 def test_band_levels_find_a_tone_and_leave_what_a_rate_cannot_hold_empty() -> None:
     wave = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000).astype(np.float32)
-    levels = Spectrograph(8000).levels(wave, 0.5)
+    levels, _ = Spectrograph(8000).levels(wave, 0.5)
     assert levels.max() == pytest.approx(0.0, abs=3.0)
     assert (levels[-20:] == EMPTY_DB).all()
+
+
+def test_noise_fills_the_valleys_and_a_voice_does_not() -> None:
+    meter = Spectrograph(RATE)
+    noise, voice = second(), sounds.music(1.0, channels=1)[0]
+    (_, filled), (_, deep) = (meter.levels(wave, float(np.mean(wave**2))) for wave in (noise, voice))
+    assert filled[8:].min() > -50
+    assert deep[8:].max() < filled[8:].min()
 
 
 class TestMains:

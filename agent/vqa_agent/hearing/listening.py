@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vqa_agent.hearing import amplitudes, mains, residual
 from vqa_agent.hearing.mains import MainsMeter, Trace
-from vqa_agent.hearing.spectrum import BANDS, EMPTY_DB, FRAMES, Spectrograph
+from vqa_agent.hearing.spectrum import BANDS, EMPTY_DB, FRAMES, GROUPS, Spectrograph
 from vqa_agent.media import Samples
 
 BEFORE, AFTER = 5, 2
@@ -19,13 +19,10 @@ BEFORE, AFTER = 5, 2
 ROWS = BANDS + residual.ROWS + 1
 """Rows of the picture of a second: band levels, the predictor's residual, flat tops."""
 
-GROUPS = 16
-"""Groups of bands whose noise floor is followed."""
-
 SHARP = residual.MEASURES + amplitudes.MEASURES - amplitudes.SHAPE
 """Measures of clicks and distortion that are also averaged over the seconds around."""
 
-MEASURES = 4 * GROUPS + residual.MEASURES + amplitudes.MEASURES + 5 + SHARP + mains.MEASURES
+MEASURES = 6 * GROUPS + residual.MEASURES + amplitudes.MEASURES + 5 + SHARP + mains.MEASURES
 
 SILENT_DBFS = -75.0
 """RMS below which a second counts as silent: nobody hears a defect of it."""
@@ -36,7 +33,7 @@ class Heard:
     """What one second of one channel says by itself.
 
     `picture` (ROWS, FRAMES) and `own` (...) are all that is needed of it to judge it; `sharp` (SHARP,), `floor`
-    (GROUPS,) in dBFS, `level` in dBFS RMS and `trace` are what its neighbours need of it.
+    (2 * GROUPS,) in dBFS (of bands, of lines), `level` in dBFS RMS and `trace` are what its neighbours need of it.
     """
 
     picture: NDArray[np.float32]
@@ -62,7 +59,7 @@ class Listener:
         level = 10 * np.log10(power + 1e-15)
         if level < SILENT_DBFS:
             return None
-        bands = self._spectrograph.levels(wave, power)
+        bands, valleys = self._spectrograph.levels(wave, power)
         foreseen = residual.unforeseen(wave, power)
         values = amplitudes.amplitudes(wave, foreseen.wave)
         grouped = bands.reshape(GROUPS, -1, FRAMES).mean(axis=1)
@@ -70,13 +67,13 @@ class Listener:
             :, [FRAMES // 10, FRAMES // 2, 9 * FRAMES // 10]
         ].T
         width = np.array([np.log2(self.rate / 48000), np.mean(bands.max(axis=1) <= EMPTY_DB + 5)])
-        own = [low, middle, high - low, foreseen.measures, values.measures, width]
+        own = [low, middle, high - low, valleys, foreseen.measures, values.measures, width]
         picture = np.vstack([bands, foreseen.rows, values.row[None]])
         return Heard(
             picture.astype(np.float32),
             np.concatenate(own).astype(np.float32),
             np.concatenate([foreseen.measures, values.measures[amplitudes.SHAPE :]]),
-            (low + level).astype(np.float32),
+            np.concatenate([low, valleys]) + np.float32(level),
             float(level),
             self._mains.trace(wave),
         )
