@@ -62,8 +62,17 @@ def shaped(rng: Rng, wave: Samples, rate: int, settings: Mapping[str, Any]) -> t
     target = rate
     if rng.random() < settings["resampled"]:
         target = int(rng.choice(list(RATES), p=list(RATES.values())))
-    count = round(len(wave) * target / rate)
-    return (np.fft.irfft(spectrum[: count // 2 + 1], count) * count / len(wave)).astype(np.float32), target
+    return _at(spectrum, len(wave), rate, target), target
+
+
+def resampled(wave: Samples, rate: int, target: int) -> Samples:
+    """`wave` (n,) at another sample rate."""
+    return _at(np.fft.rfft(wave), len(wave), rate, target)
+
+
+def _at(spectrum: NDArray[np.complexfloating], length: int, rate: int, target: int) -> Samples:
+    count = round(length * target / rate)
+    return np.asarray(np.fft.irfft(spectrum[: count // 2 + 1], count) * count / length, dtype=np.float32)
 
 
 def limited(wave: Samples, rate: int, above: float) -> Samples:

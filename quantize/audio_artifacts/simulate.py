@@ -67,11 +67,16 @@ def make_clip(
     rng: np.random.Generator, pool: list[Recording], generator: Mapping[str, Make], config: Mapping[str, Any]
 ) -> Clip:
     """One clip of a recording of `pool`, in three of ten cases clean."""
-    weights = np.array([recording.weight * (min(recording.seconds, 12.0) + 2) for recording in pool])
-    recording = pool[int(rng.choice(len(pool), p=weights / weights.sum()))]
+    recording = _drawn(rng, pool)
     settings = config["chain"]
     # Whole halves of a second: other lengths have large prime factors, at which an FFT takes many times as long.
     wave = _excerpt(rng, recording, round(2 * rng.uniform(*config["clips"]["seconds"])) / 2)
+    own = set(recording.own)
+    if rng.random() < settings["mixed"]:
+        other = _drawn(rng, pool)
+        below = chain.resampled(_excerpt(rng, other, len(wave) / recording.rate), other.rate, recording.rate)
+        wave = wave + below * np.float32(10 ** (-rng.uniform(0, 20) / 20) * np.std(wave) / (np.std(below) + 1e-9))
+        own |= set(other.own)
     wave, rate = chain.shaped(rng, wave, recording.rate, settings)
     if rng.random() < settings["limited"]:
         wave = chain.limited(wave, rate, rng.uniform(3, 12))
@@ -84,11 +89,16 @@ def make_clip(
     damaged, codec = _delivered(rng, damaged * turn, rate, settings)
     count = min(len(damaged), len(wave)) // rate
     truth = np.stack([_truth(done.get(defect), defect, rate, count) for defect in CLASSES], axis=1)
-    for defect in recording.own:
+    for defect in own:
         truth[:, CLASSES.index(defect)] = UNKNOWN
     severity = np.array([done[d].damage.severity if d in done else np.nan for d in CLASSES], np.float32)
     kind = "+".join(f"{defect} {each.damage.kind}" for defect, each in done.items())
     return Clip(damaged, rate, truth, severity, recording.name, kind, codec)
+
+
+def _drawn(rng: np.random.Generator, pool: list[Recording]) -> Recording:
+    weights = np.array([recording.weight * (min(recording.seconds, 12.0) + 2) for recording in pool])
+    return pool[int(rng.choice(len(pool), p=weights / weights.sum()))]
 
 
 def active_level(wave: Samples, rate: int) -> float:
