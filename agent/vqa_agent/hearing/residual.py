@@ -52,12 +52,12 @@ def unforeseen(wave: Samples, power: float) -> Residual:
     isolation = 20 * np.log10(envelope / _beside(envelope, np.maximum))
     heard = _envelope(wave) + np.float32(1e-3 * power**0.5 + 1e-8)
     depth = 20 * np.log10(heard / _beside(heard, np.minimum))
-    loudest = np.sort(_peaks(isolation))[::-1][:LOUDEST]
+    peaks = np.sort(_peaks(isolation))[::-1]
     share = 10 * np.log10((float(np.mean(error**2)) + 1e-15) / (power + 1e-15))
     jump = 20 * np.log10(envelope.max() / power**0.5)
-    counts = [np.log1p(np.count_nonzero(_peaks(isolation) > limit)) for limit in COUNTED_DB]
+    counts = [np.log1p(np.count_nonzero(peaks > limit)) for limit in COUNTED_DB]
     holes = [np.log1p(np.count_nonzero(depth < HOLE_DB)), max(-60.0, float(depth.min()))]
-    measures = np.array([*loudest, *counts, *holes, share, jump], np.float32)
+    measures = np.array([*peaks[:LOUDEST], *counts, *holes, share, jump], np.float32)
     level = 20 * np.log10(envelope.reshape(FRAMES, -1).mean(axis=1) / power**0.5)
     dips = depth.reshape(FRAMES, -1).min(axis=1)
     rows = np.vstack([isolation.reshape(FRAMES, 4, -1).max(axis=2).T, level, np.maximum(dips, -60)])
