@@ -13,6 +13,7 @@ from scipy.signal import lfilter
 
 from quantize.cache import cached
 from vqa_agent.media import Samples
+from vqa_agent.simulate import sounds
 
 RATE = 48_000
 TAKES = 6
@@ -34,7 +35,7 @@ def _made() -> dict[str, Samples]:
     for order, (name, make) in enumerate(KINDS.items()):
         for take in range(TAKES):
             rng = np.random.default_rng([order, take])
-            wave = make(rng, rng.uniform(5.0, 9.0))
+            wave = make(rng, round(2 * rng.uniform(5.0, 9.0)) / 2)
             made[f"{name}_{take}"] = (0.9 * wave / np.abs(wave).max()).astype(np.float32)
     return made
 
@@ -217,10 +218,31 @@ def chiptune(rng: np.random.Generator, seconds: float) -> Wave:
     return wave
 
 
+def tones(rng: np.random.Generator, seconds: float) -> Wave:
+    """Line-up tone and pips: sines at one level, steady or broken."""
+    time = _time(seconds)
+    hertz = float(rng.choice([400.0, 440.0, 997.0, 1000.0, 2000.0, rng.uniform(80, 5000)]))
+    wave = np.sin(2 * np.pi * hertz * time)
+    if rng.random() < 0.5:
+        part = time % float(rng.uniform(0.5, 1.5))
+        wave *= np.clip(np.minimum(part, rng.uniform(0.1, 0.4) - part) / 0.005, 0, 1)
+    return np.asarray(wave + 10 ** rng.uniform(-5, -3) * rng.normal(size=len(time)))
+
+
+def made_voice(rng: np.random.Generator, seconds: float) -> Wave:
+    """The made voice of the agent's own demonstration."""
+    return sounds.speech(seconds, channels=1, seed=int(rng.integers(1000)))[0].astype(np.float64)
+
+
+def made_music(rng: np.random.Generator, seconds: float) -> Wave:
+    """The made music of the agent's own demonstration."""
+    return sounds.music(seconds, channels=1, seed=int(rng.integers(1000)))[0].astype(np.float64)
+
+
 KINDS = {
     make.__name__: make
     for make in (
         drone, organ, bowed_bass, engine, applause, rain, surf, cymbals, fricatives, distorted_guitar, castanets,
-        keyboard, doors, chiptune,
+        keyboard, doors, chiptune, tones, made_voice, made_music,
     )
 }  # fmt: skip
