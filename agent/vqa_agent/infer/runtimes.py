@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vqa_agent.infer.manifest import Tensor
 
 Backend: TypeAlias = Literal["onnxruntime", "openvino"]
+Choice: TypeAlias = Literal["auto", "onnxruntime", "openvino"]
 Array: TypeAlias = NDArray[np.float32]
 
 
