@@ -35,8 +35,9 @@ AVERAGED = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """`box` is x, y, width, height, from forehead to chin; `points` (5, 2) are x, y of the left eye, right eye, nose,
-    left and right corner of the mouth (left in the picture). All are fractions of the picture."""
+    """`box` is x, y, width, height, from forehead to chin. `points` (5, 2) are x, y of the outer corner of the left and
+    of the right eye, the tip of the nose, the left and the right corner of the mouth, left as seen in the picture. All
+    are fractions of the picture."""
 
     box: tuple[float, float, float, float]
     points: Array
