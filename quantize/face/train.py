@@ -92,7 +92,7 @@ def train(samples: Arrays, config: Mapping[str, Any], start: Mapping[str, Tensor
         if step % 100 == 99:
             print(f"step {step + 1}/{steps}  loss {total / 100:.3f}  {time.monotonic() - started:.0f} s", flush=True)
             total = 0.0
-    return averaged
+    return averaged.to(memory_format=torch.contiguous_format)
 
 
 @torch.no_grad()
