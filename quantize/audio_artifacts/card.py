@@ -216,7 +216,7 @@ def spectrograms(path: Path) -> None:
     clean = speech(2.0, channels=1, seed=3)[0]
     level = float(np.sqrt(np.mean(clean**2)))
     panels = {"none": clean}
-    for number, defect in enumerate(CLASSES):
+    for defect in CLASSES:
         rng = np.random.default_rng(SEEDS[defect])
         panels[defect] = defects.GENERATOR[defect](rng, clean, SAMPLE_RATE, level).wave
     figure, axes = plt.subplots(1, len(panels), figsize=(11, 2.4), sharey=True, layout="constrained")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -58,14 +59,19 @@ def run(media: Path, every: Sequence[Recording], config: Mapping[str, Any]) -> R
     report = Report(seconds={name: len(data["truth"]) for name, data in sets.items()})
     report.sources = {name: len(np.unique(data["source"])) for name, data in sets.items()}
     found = {engine: {n: predict(engine, sets[n]) for n in ("validation", *TESTED)} for engine in engines()}
-    caution = config["decision"]["caution"]
-    report.thresholds = fit_thresholds(found["INT8 onnxruntime"]["validation"], sets["validation"]["truth"], caution)
+    fit = partial(
+        fit_thresholds,
+        truth=sets["validation"]["truth"],
+        usual=config["decision"]["usual"],
+        doubt=config["decision"]["doubt"],
+    )
+    report.thresholds = fit(found["INT8 onnxruntime"]["validation"])
     trees = boosted_trees(sets["train"], *(sets[name] for name in ("validation", *TESTED)))
     found["boosted trees"] = dict(zip(("validation", *TESTED), trees, strict=True))
     for engine, by_set in found.items():
         limits = report.thresholds
         if not engine.startswith("INT8"):
-            limits = fit_thresholds(by_set["validation"], sets["validation"]["truth"], caution)
+            limits = fit(by_set["validation"])
         report.scores[engine] = {n: score(sets[n], decide(by_set[n], limits)) for n in ("validation", *TESTED)}
         for name, result in report.scores[engine].items():
             print(f"{engine:18} {name:10} {result}", flush=True)
@@ -86,17 +92,16 @@ def engines() -> list[str]:
     return ["float onnxruntime", *(f"INT8 {backend}" for backend in RUNTIMES)]
 
 
-def predict(engine: str, data: Arrays, batch: int = 128) -> Probabilities:
-    """(seconds, classes) by the float or the INT8 file on one runtime."""
+def predict(engine: str, data: Arrays) -> Probabilities:
+    """(seconds, classes) by the float or the INT8 file on one runtime, second by second as the detector asks."""
     kind, backend = engine.split()
     path = MODELS / NAME / f"{NAME}.onnx" if kind == "INT8" else FLOAT
     tensors = [Tensor(name=name, shape=shape) for name, shape in INPUTS.items()]
     session = RUNTIMES[_backend(backend)](path.read_bytes(), tensors)
     found = []
-    for start in range(0, len(data["truth"]), batch):
-        part = slice(start, start + batch)
-        picture = np.ascontiguousarray(data["picture"][part].astype(np.float32)[:, :, None])
-        found.append(session.run([picture, np.ascontiguousarray(data["measures"][part])])[0].copy())
+    for row in range(len(data["truth"])):
+        picture = data["picture"][[row]].astype(np.float32)[:, :, None]
+        found.append(session.run([picture, data["measures"][[row]]])[0].copy())
     return np.concatenate(found)
 
 
