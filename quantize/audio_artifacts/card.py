@@ -163,8 +163,8 @@ def _baselines(report: Report) -> str:
     return f"""
 ## Against rules
 
-Area under the ROC curve, the defect against everything else, on the same seconds. Boosted trees on the same measures
-are in the table of scores.
+Area under the ROC curve, the defect against everything else, on the same seconds. The boosted trees that are
+a part of the model are in the table of scores.
 
 {_table(["set", "defect", "rule", "rule", "network"], rows)}
 """

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from quantize.audio_artifacts import card, quiet
-from quantize.audio_artifacts.baselines import RULES, boosted_trees
+from quantize.audio_artifacts.baselines import RULES
 from quantize.audio_artifacts.scoring import Probabilities, Score, decide, fit_thresholds, score
 from quantize.audio_artifacts.simulate import CONFIG, SETS, clip_of, dataset
 from quantize.audio_artifacts.sources import CLASSES, Recording, recordings
@@ -32,7 +32,9 @@ from vqa_agent.infer.manifest import Tensor
 from vqa_agent.simulate.sounds import SAMPLE_RATE, music
 
 NAME = "audio_artifacts"
-FLOAT = FOLDER / f"{NAME}.fp32.onnx"
+FLOAT, NETWORK_ALONE, FOREST_ALONE = (FOLDER / f"{NAME}.{part}.onnx" for part in ("fp32", "network", "forest"))
+"""The float form of what is shipped, and of each of its two parts: kept for comparison, not shipped."""
+
 INPUTS = {"picture": (1, ROWS, 1, FRAMES), "measures": (1, MEASURES)}
 TESTED = ("test", "unseen")
 RULE_CLIPS = 120
@@ -66,8 +68,6 @@ def run(media: Path, every: Sequence[Recording], config: Mapping[str, Any]) -> R
         doubt=config["decision"]["doubt"],
     )
     report.thresholds = fit(found["INT8 onnxruntime"]["validation"])
-    trees = boosted_trees(sets["train"], *(sets[name] for name in ("validation", *TESTED)))
-    found["boosted trees"] = dict(zip(("validation", *TESTED), trees, strict=True))
     for engine, by_set in found.items():
         limits = report.thresholds
         if not engine.startswith("INT8"):
@@ -88,25 +88,29 @@ def run(media: Path, every: Sequence[Recording], config: Mapping[str, Any]) -> R
     return report
 
 
-def engines() -> list[str]:
-    return ["float onnxruntime", *(f"INT8 {backend}" for backend in RUNTIMES)]
+def engines() -> dict[str, tuple[Path, Backend]]:
+    """Name, file and runtime of everything that is compared."""
+    shipped: dict[str, tuple[Path, Backend]] = {
+        f"INT8 {backend}": (MODELS / NAME / f"{NAME}.onnx", backend) for backend in RUNTIMES
+    }
+    alone: dict[str, tuple[Path, Backend]] = {
+        "float onnxruntime": (FLOAT, "onnxruntime"),
+        "network alone": (NETWORK_ALONE, "onnxruntime"),
+        "boosted trees alone": (FOREST_ALONE, "onnxruntime"),
+    }
+    return shipped | alone
 
 
 def predict(engine: str, data: Arrays) -> Probabilities:
-    """(seconds, classes) by the float or the INT8 file on one runtime, second by second as the detector asks."""
-    kind, backend = engine.split()
-    path = MODELS / NAME / f"{NAME}.onnx" if kind == "INT8" else FLOAT
+    """(seconds, classes) by one of the `engines`, second by second as the detector asks."""
+    path, backend = engines()[engine]
     tensors = [Tensor(name=name, shape=shape) for name, shape in INPUTS.items()]
-    session = RUNTIMES[_backend(backend)](path.read_bytes(), tensors)
+    session = RUNTIMES[backend](path.read_bytes(), tensors)
     found = []
     for row in range(len(data["truth"])):
         picture = data["picture"][[row]].astype(np.float32)[:, :, None]
         found.append(session.run([picture, data["measures"][[row]]])[0].copy())
     return np.concatenate(found)
-
-
-def _backend(name: str) -> Backend:
-    return "openvino" if name == "openvino" else "onnxruntime"
 
 
 def average_precision(data: Arrays, probabilities: Probabilities) -> dict[str, float]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from quantize.audio_artifacts import evaluate, fieldwork
+from quantize.audio_artifacts.evaluate import FLOAT, FOREST_ALONE, INPUTS, NAME, NETWORK_ALONE
 from quantize.audio_artifacts.forest import Forest, grow
 from quantize.audio_artifacts.network import Artifacts, Probabilities
 from quantize.audio_artifacts.scoring import balanced_accuracy, decide, one_class
@@ -29,15 +30,10 @@ from quantize.cache import FOLDER, Arrays, key
 from quantize.export import export_onnx
 from quantize.int8 import quantize_int8
 from quantize.setup import read_config, seed_everything
-from vqa_agent.hearing import FRAMES, MEASURES, ROWS
 from vqa_agent.infer import MODELS
 
-NAME = "audio_artifacts"
 QUANTISED = ("Conv", "Gemm", "Relu", "ReduceMean", "ReduceMax", "Concat")
 """Operators of the layers. Rounding raw measures, branchings or the odds of rare things would cost much."""
-
-FLOAT = FOLDER / f"{NAME}.fp32.onnx"
-"""The float network, kept for comparison; it is not shipped."""
 
 
 def train(data: Arrays, validation: Arrays, config: Mapping[str, Any]) -> Artifacts:
@@ -127,9 +123,10 @@ def _restore(path: Path, state: Mapping[str, Any]) -> int:
 
 
 def export(network: Artifacts, forest: Forest, data: Arrays, config: Mapping[str, Any]) -> None:
-    """The float file, the INT8 file and its twin."""
-    shapes = {"picture": torch.zeros(1, ROWS, 1, FRAMES), "measures": torch.zeros(1, MEASURES)}
-    export_onnx(Probabilities(network, forest, config["decision"]["share"]), shapes, ["probabilities"], FLOAT)
+    """The float files, the INT8 file and its twin."""
+    shapes = {name: torch.zeros(shape) for name, shape in INPUTS.items()}
+    for path, share in ((FLOAT, config["decision"]["share"]), (NETWORK_ALONE, 1.0), (FOREST_ALONE, 0.0)):
+        export_onnx(Probabilities(network, forest, share), shapes, ["probabilities"], path)
     rng = np.random.default_rng(config["train"]["seed"])
     chosen = np.sort(rng.choice(len(data["truth"]), config["decision"]["calibration"], replace=False))
     feeds = [
