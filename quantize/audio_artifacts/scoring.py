@@ -89,7 +89,7 @@ def score(data: Arrays, label: NDArray[np.intp]) -> Score:
     """How well `label` (n,) tells the class of the seconds of `data`."""
     truth = one_class(data["truth"])
     kept = truth >= 0
-    low, high = by_source(balanced_accuracy, data["source"][kept], truth[kept], label[kept], rounds=300)
+    low, high = by_source(balanced_accuracy, data["source"][kept], truth[kept], label[kept], rounds=200)
     table = np.array([[np.mean(label[truth == row] == column) for column in range(5)] for row in range(5)])
     recalls = {name: float(table[row, row]) for row, name in enumerate(LABELS)}
     return Score(balanced_accuracy(truth[kept], label[kept]), low, high, recalls, table)

@@ -47,12 +47,13 @@ class _Second:
 class AudioArtifacts(Detector[AudioArtifactsSettings]):
     """Sees: hum of the mains, hiss, distortion (clipped, overdriven, too few bits, overflowed) and clicks.
 
-    Formula: each second of each channel goes through a small INT8 network, as its band levels, what a linear
-    predictor cannot foresee, flat tops, the distribution and grid of its values, and how steadily it holds multiples
-    of exactly 50 or 60 Hz; the noise floor and the mains are also looked at over the 5 s before and the 2 s after.
-    The network gives a probability for each defect; `label` is the defect that exceeds its threshold by most, or
-    none. The worst channel counts, the effects channel (LFE) does not. An event needs more: odds that exceed the
-    threshold's by `margin`, in 5 of 8 seconds (in a file 3 of 5).
+    Formula: each second of each channel goes through a small INT8 network and boosted trees (one ONNX file), as its
+    band levels, what a linear predictor cannot foresee, flat tops, the distribution and grid of its values, and how
+    steadily it holds multiples of exactly 50 or 60 Hz; the noise floor, the mains, clicks and tops are also looked at
+    over the 5 s before and the 2 s after, so that an answer comes 2 s late. The model gives a probability for each
+    defect; `label` is the defect that exceeds its threshold by most, or none. The worst channel counts, the effects
+    channel (LFE) does not. An event needs more: odds that exceed the threshold's by `margin`, in 5 of 8 seconds (in a
+    file 3 of 5).
 
     Settings: raise `margin` (natural log of the odds) to forgive more.
 
