@@ -37,7 +37,7 @@ FLOAT, NETWORK_ALONE, FOREST_ALONE = (FOLDER / f"{NAME}.{part}.onnx" for part in
 
 INPUTS = {"picture": (1, ROWS, 1, FRAMES), "measures": (1, MEASURES)}
 TESTED = ("test", "unseen")
-RULE_CLIPS = 120
+RULE_CLIPS = 40
 """Clips of each set on which the rules are tried: they need the sound itself, which is made anew."""
 
 
