@@ -145,6 +145,8 @@ def rules(
             truth = data["truth"][chosen, index]
             values = np.nan_to_num(scored[rule][heard])
             known = truth >= 0
+            if len(np.unique(truth[known])) < 2:
+                continue
             pair = [roc_auc_score(truth[known], each[known]) for each in (values, shipped[name][chosen, index])]
             rows.append((defect, rule, name, float(pair[0]), float(pair[1])))
             print(f"{defect:10} {rule:32} {name:7} AUC {pair[0]:.4f}, network {pair[1]:.4f}", flush=True)
