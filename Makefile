@@ -7,11 +7,13 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
+RTSP_SERVER := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good
+
 # Debian puts the broker where only root's PATH looks.
 export PATH := $(PATH):/usr/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs models mosquitto clean
+.PHONY: help demo test lint format docs models recordings servers clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +21,7 @@ help:  ## Show what there is
 demo: $(READY)  ## A stream with real defects, the agent, a broker and a subscriber, in about a minute
 	@$(BIN)/vqa-agent demo
 
-test: $(READY) mosquitto lint  ## Everything that is checked: style, types, tests
+test: $(READY) servers lint  ## Everything that is checked: style, types, tests
 	@$(BIN)/python -m pytest -n 2
 
 lint: $(READY)  ## Style and types
@@ -42,22 +44,26 @@ $(READY): pyproject.toml
 docs: $(READY)  ## Write the pages that follow from the code
 	@$(BIN)/python docs/generate.py
 
+servers:
+	@missing=; \
+	command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
+	test -n "$$(find /usr/lib -name 'GstRtspServer-1.0.typelib' 2>/dev/null)" || missing="$$missing $(RTSP_SERVER)"; \
+	test -z "$$missing" || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing the servers of the tests:$$missing"; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
+			|| echo "They could not be installed: the tests that need them are skipped"; \
+	else \
+		echo "Not installed, and only root may: $$missing. The tests that need them are skipped (apt-get install$$missing)"; \
+	fi
+
 # pip's own settings decide which torch comes; its CPU build is a tenth of the size.
-models: $(READY)  ## Make every network again from recordings: make models MEDIA=DIR
-	@test -d "$(MEDIA)" || { echo "Name the folder of the recordings: make models MEDIA=DIR" >&2; exit 2; }
+models: recordings $(READY)  ## Make every network again from recordings: make models MEDIA=DIR
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
 	@for config in quantize/*/config.toml; do \
 		$(BIN)/python -m "quantize.$$(basename "$$(dirname "$$config")").train" --media "$(MEDIA)" || exit 1; done
 
-mosquitto:
-	@command -v mosquitto >/dev/null || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "Installing the broker mosquitto for the tests"; \
-			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mosquitto; } >/dev/null \
-				|| echo "mosquitto could not be installed: the tests that need a real broker are skipped"; \
-		else \
-			echo "mosquitto is not installed, and only root may install it (apt-get install mosquitto): the tests that need a real broker are skipped"; \
-		fi; }
+recordings:
+	@test -d "$(MEDIA)" || { echo "Name the folder of the recordings: make models MEDIA=DIR" >&2; exit 2; }
 
 clean:  ## Remove the virtual environment and all that was generated
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache dist

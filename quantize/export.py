@@ -17,15 +17,16 @@ def export_onnx(module: Any, inputs: Mapping[str, Any], outputs: Sequence[str], 
     import torch
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    batch = {name: {0: "batch"} for name in (*inputs, *outputs)}
+    batch = torch.export.Dim("batch")
     torch.onnx.export(
         module.eval(),
         tuple(inputs.values()),
         str(out),
         input_names=list(inputs),
         output_names=list(outputs),
-        dynamic_axes=batch,
+        dynamic_shapes=[{0: batch} for _ in inputs],
         opset_version=OPSET,
-        dynamo=False,
+        external_data=False,
+        verbose=False,
     )
     return out

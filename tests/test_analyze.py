@@ -106,7 +106,7 @@ def test_a_live_input_that_sends_nothing_cannot_be_read() -> None:
 
 
 def test_an_unknown_detector_is_refused(clip: Path) -> None:
-    with pytest.raises(UsageError, match="there is no detector blakc; known are"):
+    with pytest.raises(UsageError, match="there is no detector blakc; did you mean black"):
         look(clip, ["blakc"])
 
 

@@ -238,7 +238,7 @@ class TestDetectors:
     def test_an_unknown_name_is_refused_with_those_there_are(self) -> None:
         result = invoke("detectors", "blakc")
         assert result.exit_code == 2
-        assert "known are black" in result.stderr
+        assert "did you mean black?" in result.stderr
 
 
 class TestWatch:

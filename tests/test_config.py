@@ -78,7 +78,9 @@ def test_a_time(text: str, expected: float) -> None:
             id="scheme",
         ),
         pytest.param(
-            ONE + "[stream.defects.blakc]\n", "defects.blakc: there is no such detector; known are", id="detector"
+            ONE + "[stream.defects.blakc]\n",
+            "defects.blakc: there is no such detector; did you mean black?",
+            id="detector",
         ),
         pytest.param(
             ONE + "[stream.defects.black]\nset_tim = 1\n", "defects.black.set_tim: this key is not known", id="setting"

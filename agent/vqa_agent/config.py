@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from vqa_agent.detect.interface import Profile, Settings, detectors
-from vqa_agent.errors import ConfigError
+from vqa_agent.errors import ConfigError, not_known
 from vqa_agent.expect import Expect
 from vqa_agent.infer.runtimes import Choice
 
@@ -136,7 +136,7 @@ def _setting_faults(detector: str, values: Mapping[str, Any]) -> list[InitErrorD
     """What is wrong with the settings given to one detector, each fault with its key."""
     known = detectors()
     if detector not in known:
-        reason = f"there is no such detector; known are {', '.join(known)}"
+        reason = f"there is no such detector; {not_known(detector, known)}"
         return [_fault("unknown_detector", reason, (detector,), values)]
     try:
         known[detector].settings_type.model_validate(values)

@@ -11,6 +11,8 @@ Every message is one line that says what was being done, on what, why it failed,
 """
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 EXIT_CONFIG = 78
 
@@ -62,3 +64,15 @@ def hide_secrets(text: str) -> str:
 def one_line(text: object) -> str:
     """`text` on one line, without credentials, for messages that come from libraries."""
     return hide_secrets(" ".join(str(text).split()))
+
+
+def not_known(name: str, known: Iterable[str]) -> str:
+    """What to do about a name that is not one of `known`.
+
+    >>> not_known("blakc", ["black", "freeze"])
+    'did you mean black? Known are black, freeze'
+    """
+    names = list(known)
+    guess = "".join(f"did you mean {each}? " for each in get_close_matches(name, names, n=1))
+    listing = f"known are {', '.join(names)}"
+    return guess + (listing.capitalize() if guess else listing)

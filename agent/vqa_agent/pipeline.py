@@ -13,7 +13,7 @@ import cv2
 
 from vqa_agent.detect.interface import Detector, Finding, Profile, Settings, detectors
 from vqa_agent.detect.runner import Suite
-from vqa_agent.errors import UsageError
+from vqa_agent.errors import UsageError, not_known
 from vqa_agent.judge import Decision, Judge
 from vqa_agent.media import Fact, FactKind, Picture, Sample
 from vqa_agent.sample import Sampler
@@ -72,7 +72,7 @@ class Pipeline:
 
     def _interrupt(self) -> None:
         self._pictures_up_to = None
-        self.suite.reset()
+        self.suite.interrupt()
         self.judge.interrupt()
 
 
@@ -91,7 +91,7 @@ def build_detectors(
     wanted = {name for name, detector in known.items() if not only or name in only or set(detector.defects) & set(only)}
     names = {*known, *(defect for detector in known.values() for defect in detector.defects)}
     if unknown := sorted(set(only) - names):
-        raise UsageError(f"there is no detector {', '.join(unknown)}; known are {', '.join(known)}")
+        raise UsageError(f"there is no detector {unknown[0]}; {not_known(unknown[0], known)}")
     built = []
     for name in sorted(wanted):
         values: dict[str, Any] = dict((settings or {}).get(name, {}))

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from vqa_agent.console import out, print_json
 from vqa_agent.detect import Detector, Profile, Rule, detectors
-from vqa_agent.errors import UsageError
+from vqa_agent.errors import UsageError, not_known
 from vqa_agent.sample_config import Setting, settings_of
 
 EXAMPLES = """
@@ -30,7 +30,7 @@ def show_detectors(
     """List what is built in: what each detector reads, what it costs, and when it alarms."""
     known = detectors()
     if name and name not in known:
-        raise UsageError(f"there is no detector {name!r}; known are {', '.join(known)}")
+        raise UsageError(f"there is no detector {name!r}; {not_known(name, known)}")
     chosen = [known[name]] if name else list(known.values())
     if as_json:
         described = [describe(detector) for detector in chosen]

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vqa_agent.console import err, out, print_json
-from vqa_agent.errors import AgentError, ModelError
+from vqa_agent.errors import AgentError, ModelError, not_known
 from vqa_agent.infer import MODELS, RUNTIMES, Backend, ModelInfo, open_model, read_manifest
 from vqa_agent.infer.choice import remembered
 from vqa_agent.infer.manifest import has_dot_product, read_verified
@@ -100,7 +100,9 @@ def verify(name: Name = "", as_json: AsJson = False) -> None:
 
 
 def _check_files(info: ModelInfo) -> list[Check]:
-    return [Check(info.name, file.file, _fault(lambda file=file: read_verified(info, file))) for file in info.files]
+    return [
+        Check(info.name, file.file, _fault(lambda file=file: read_verified(info, file, MODELS))) for file in info.files
+    ]
 
 
 def _check_answers(info: ModelInfo) -> list[Check]:
@@ -127,7 +129,7 @@ def _fault(attempt: Any) -> str:
 
 
 def _answer(info: ModelInfo, backend: Backend) -> list[Any]:
-    return open_model(info.name, backend).run(*example(info))
+    return open_model(info.name, backend, MODELS).run(*example(info))
 
 
 def difference(one: Any, other: Any) -> float:
@@ -174,7 +176,7 @@ def _chosen(name: str) -> list[ModelInfo]:
     if not models:
         raise ModelError(f"looking for models in {MODELS}: there are none; install the agent again")
     if name and name not in models:
-        raise ModelError(f"there is no model {name!r}; known are {', '.join(models)}")
+        raise ModelError(f"there is no model {name!r}; {not_known(name, models)}")
     return [models[name]] if name else list(models.values())
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Reads: TypeAlias = Literal["video", "audio", "transport", "both"]
+Reads: TypeAlias = Literal["video", "audio", "transport", "both", "captions"]
 Cost: TypeAlias = Literal["cheap", "moderate", "neural"]
 Region: TypeAlias = tuple[float, float, float, float]
 """x, y, width, height in fractions of the picture."""
@@ -132,7 +132,11 @@ class Detector(Generic[S]):
         raise NotImplementedError(f"detector {self.name} must implement look()")
 
     def reset(self) -> None:
-        """Forget everything seen so far: the stream was interrupted or its format changed."""
+        """Forget everything seen so far."""
+
+    def interrupt(self) -> None:
+        """The stream was interrupted: forget what may not be compared across the hole. By default everything."""
+        self.reset()
 
     def close(self) -> Iterable[Finding]:
         """Findings that only the end of the stream completes."""

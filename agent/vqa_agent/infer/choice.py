@@ -96,11 +96,16 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+def _cache_file() -> Path:
+    """In the agent's state directory, or in this user's cache for a command that has none."""
+    home = os.environ.get("HOME", "/nonexistent")
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache") / "vqa-agent"
+    return (_preference.state_dir or user_cache) / CACHE
+
+
 def _read_cache() -> dict[str, Backend]:
-    if _preference.state_dir is None:
-        return {}
     try:
-        found = json.loads((_preference.state_dir / CACHE).read_text(encoding="utf-8"))
+        found = json.loads(_cache_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     names = set(RUNTIMES)
@@ -109,14 +114,13 @@ def _read_cache() -> dict[str, Backend]:
 
 def _write_cache(key: str, backend: Backend) -> None:
     """Add a finding; a cache that cannot be written only costs the next start its timing."""
-    if _preference.state_dir is None or (found := _read_cache()).get(key) == backend:
-        return
-    path = _preference.state_dir / CACHE
+    path = _cache_file()
     beside = path.with_suffix(f".{os.getpid()}")
     try:
-        beside.write_text(json.dumps({**found, key: backend}, indent=1), encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps({**_read_cache(), key: backend}, indent=1), encoding="utf-8")
         beside.replace(path)
     except OSError as error:
-        log.warning("remembering the faster runtime in %s: %s", path, error.strerror)
+        log.info("remembering the faster runtime in %s: %s", path, error.strerror)
         with suppress(OSError):
             beside.unlink()

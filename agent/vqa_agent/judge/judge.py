@@ -138,7 +138,7 @@ class Judge:
             missing = loss.run.detail.get("missing", "all")
             if case.reads in ("video", "both") and missing in PICTURE_LOST:
                 return True
-            if case.reads in ("audio", "both") and missing in SOUND_LOST:
+            if case.reads in ("audio", "both", "captions") and missing in SOUND_LOST:
                 return True
         return any(self._explains(other) for other in SUPPRESSED_BY.get(case.defect, ()))
 
