@@ -41,6 +41,7 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Detail = dict[str, str | int | float | bool | None]
+Clock = Literal["unsynchronised"]
 
 
 class EventDraft(BaseModel):
@@ -60,6 +61,7 @@ class EventDraft(BaseModel):
     duration: float
     region: tuple[float, float, float, float] | None = None
     detail: Detail = Field(default_factory=dict)
+    clock: Clock | None = None
 
     def numbered(self, seq: int, boot: str) -> Event:
         """The event with its place in the agent's sequence."""
@@ -115,13 +117,14 @@ class Event(BaseModel):
         None, description="x, y, width, height in fractions of the picture; absent: all of it."
     )
     detail: Detail = Field(description="The measured values that decided.")
+    clock: Clock | None = Field(
+        None, description="The machine's clock was not set by a time source when the event began; absent: it was."
+    )
 
     def payload(self) -> dict[str, Any]:
-        """The event as plain values, in the order of the fields; an absent region is left out."""
+        """The event as plain values, in the order of the fields; an absent region or clock is left out."""
         fields = self.model_dump(mode="json")
-        if fields["region"] is None:
-            del fields["region"]
-        return fields
+        return {key: value for key, value in fields.items() if value is not None or key not in ("region", "clock")}
 
     def json_bytes(self) -> bytes:
         return json.dumps(self.payload(), separators=(",", ":"), ensure_ascii=False).encode()

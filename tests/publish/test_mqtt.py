@@ -331,7 +331,7 @@ def test_a_version_that_is_set_is_not_left() -> None:
 def test_a_broker_that_acknowledges_nothing_is_left_after_a_while(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vqa_agent.publish.mqtt.ACK_TIMEOUT", 0.8)
+    monkeypatch.setattr("vqa_agent.publish.delivery.ACK_TIMEOUT", 0.8)
     monkeypatch.setattr("vqa_agent.publish.mqtt.FIRST_WAIT", 0.1)
     broker = RudeBroker(old_broker)
     sender = publisher(MqttSection(url=broker.url, version="3.1.1"), outbox)
