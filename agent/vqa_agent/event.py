@@ -42,6 +42,8 @@ Moment = Annotated[
 ]
 Detail = dict[str, str | int | float | bool | None]
 Clock = Literal["unsynchronised"]
+LAST_SEQ = 2**53
+"""Above it, not every reader of JSON tells whole numbers apart."""
 
 
 class EventDraft(BaseModel):
@@ -102,8 +104,8 @@ class Event(BaseModel):
 
     v: Literal[1] = Field(1, description="Version of this form.")
     id: str = Field(description="ULID, the same from open to closed.", pattern="^[0-9A-HJKMNP-TV-Z]{26}$")
-    seq: int = Field(description="Rises by one per event message of this agent, across restarts.", ge=1)
-    boot: str = Field(description="Changes whenever the agent's process starts.")
+    seq: int = Field(description="Rises by one per event message of this agent, across restarts.", ge=1, le=LAST_SEQ)
+    boot: str = Field(description="Changes whenever the agent's process starts.", max_length=32)
     stream: str = Field(description="Name of the stream.")
     defect: str = Field(description="Name of the defect.")
     state: State = Field(description="open, update (the severity changed) or closed.")

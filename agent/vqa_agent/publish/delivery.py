@@ -1,9 +1,9 @@
 """The delivery over one connection: events in order, a window of them at a time, and what the broker says to each.
 
 What a broker refuses follows one rule. Where its own rules or limits are the reason (not authorized, quota), somebody
-must mend the broker: the event waits with all that follow it on its topic, and is tried again after a while, until it is
-older than outbox.max_age. Where the message itself is the reason (topic, format, size), no patience helps: it is parked,
-which an event of its own tells.
+must mend the broker: the event waits with all that follow it on its topic, and is tried again after a while, until it
+is older than outbox.max_age. Where the message itself is the reason (topic, format, size), no patience helps: it is
+parked, which an event of its own tells.
 """
 
 from __future__ import annotations

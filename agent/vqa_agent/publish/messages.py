@@ -9,7 +9,7 @@ import cbor2
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vqa_agent.detect.interface import Severity
-from vqa_agent.event import Event, Moment
+from vqa_agent.event import LAST_SEQ, Event, Moment
 
 
 class Message(BaseModel):
@@ -77,7 +77,10 @@ class Metrics(Message):
     oldest: float = Field(description="Seconds since the oldest of them was decided.")
     seq: int = Field(0, description="Number of the last event.", ge=0)
     settled: int = Field(
-        0, description="Every event up to this number was acknowledged or given up: one that is missing is lost.", ge=0
+        0,
+        description="Every event up to this number was acknowledged or given up: one that is missing is lost.",
+        ge=0,
+        le=LAST_SEQ,
     )
     refused: int = Field(0, description="Times that the broker refused an event, in this run.", ge=0)
     unheard: int = Field(
@@ -89,8 +92,8 @@ class Metrics(Message):
 class ReplayRequest(Message):
     """To `request/replay`: send these events again. Ranges that the agent no longer has are answered as gone."""
 
-    from_seq: int = Field(description="Number of the first event that is wanted.", ge=1, le=2**53)
-    to_seq: int = Field(description="Number of the last.", ge=1, le=2**53)
+    from_seq: int = Field(description="Number of the first event that is wanted.", ge=1, le=LAST_SEQ)
+    to_seq: int = Field(description="Number of the last.", ge=1, le=LAST_SEQ)
     boot: str | None = Field(None, description="Only events of this run of the agent.", pattern="^[0-9a-f]{1,32}$")
 
     @model_validator(mode="after")
@@ -104,8 +107,10 @@ class Replay(Message):
     """On `response/replay`: what the agent has of a range that was asked for. A long range takes several messages."""
 
     boot: str | None = Field(None, description="That of the request.")
-    from_seq: int = Field(description="Number of the first event that this message answers for.", ge=1)
-    to_seq: int = Field(description="Number of the last; everything between is in `events` or in `gone`.", ge=1)
+    from_seq: int = Field(description="Number of the first event that this message answers for.", ge=1, le=LAST_SEQ)
+    to_seq: int = Field(
+        description="Number of the last; everything between is in `events` or in `gone`.", ge=1, le=LAST_SEQ
+    )
     events: list[Event] = Field(description="Events that were decided before, as they were.")
     gone: list[tuple[int, int]] = Field(description="First and last number of events that the agent no longer has.")
     last: bool = Field(description="Whether this is the last message of the answer.")

@@ -79,7 +79,8 @@ class Publisher:
                 reason = self._deliver()
             except DeliveryError as error:
                 reason = str(error)
-            except Exception as error:  # noqa: BLE001  whatever it is: a thread that ends silently delivers nothing
+            except Exception as error:
+                # Whatever it is: a thread that ends silently delivers nothing for months.
                 log.exception("the delivery failed and begins again")
                 reason = f"the delivery failed: {type(error).__name__}: {error}"
             self.health.connected, self.health.in_flight = False, 0

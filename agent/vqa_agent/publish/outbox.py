@@ -292,20 +292,18 @@ class Outbox:
 
     def _make_room(self) -> bool:
         """Delete some of the first kind of `MAKE_ROOM` that there is, and note the loss; whether that worked."""
-        try:
-            with self._transaction() as database:
-                for condition, is_loss in MAKE_ROOM:
-                    chosen = f"SELECT seq FROM outbox WHERE {condition} ORDER BY seq LIMIT {EVICT}"
-                    if gone := database.execute(f"DELETE FROM outbox WHERE seq IN ({chosen})").rowcount:
-                        break
-                else:
-                    return False
-        except sqlite3.Error as error:
-            self._complain("making room in the outbox", error)
-            return False
-        if is_loss:
-            self._backlog.insert(0, _notice(dropped=gone, reason="outbox full"))
-        return True
+        for condition, is_loss in MAKE_ROOM:
+            chosen = f"SELECT seq FROM outbox WHERE {condition} ORDER BY seq LIMIT {EVICT}"
+            try:
+                with self._transaction() as database:
+                    gone = database.execute(f"DELETE FROM outbox WHERE seq IN ({chosen})").rowcount
+            except sqlite3.Error as error:
+                self._complain("making room in the outbox", error)
+                return False
+            if gone:
+                self._backlog[:0] = [_notice(dropped=gone, reason="outbox full")] if is_loss else []
+                return True
+        return False
 
     def _complain(self, doing: str, error: sqlite3.Error) -> None:
         trouble = f"{DISK_TROUBLE}: {doing} in {self.path}: {error}; free some space or raise outbox.max_size"

@@ -132,7 +132,7 @@ class Supervisor:
         self._herald.tell_stream(stream, self._ledger.open_defects(stream.name), now, again)
 
     def _feed_watchdog(self, moment: float) -> None:
-        """systemd is told that all is well only while every worker makes progress or is due again, and the delivery lives."""
+        """systemd is told that all is well only while every worker makes progress or is due, and delivery lives."""
         if self._herald.publisher.is_well and all(stream.is_well(moment) for stream in self._streams.values()):
             self._notifier.tell(WATCHDOG=1, STATUS=self._summary())
 
