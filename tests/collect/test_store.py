@@ -96,7 +96,7 @@ def test_all_or_nothing(store: Store) -> None:
 
 def test_any_order_with_repeats_ends_complete(store: Store) -> None:
     rng = random.Random(4)
-    numbers = [*range(1, 200)] + rng.choices(range(1, 200), k=100)
+    numbers = [*range(1, 200), *rng.choices(range(1, 200), k=100)]
     rng.shuffle(numbers)
     for start in range(0, len(numbers), 37):
         store.save(arrivals(numbers[start : start + 37]))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from vqa_agent.collect.database import Database, open_database
+from vqa_agent.collect.database import Database, Row, open_database
 from vqa_agent.event import Event
 
 SCHEMA = (
@@ -148,6 +148,11 @@ class Store:
             events = self._database.select("SELECT count(*) FROM event")[0][0]
             lost = self._database.select("SELECT coalesce(sum(to_seq - from_seq + 1), 0) FROM lost")[0][0]
         return int(agents), int(events), int(lost)
+
+    def select(self, statement: str) -> list[Row]:
+        """What a query of one's own gives."""
+        with self._database.transaction():
+            return self._database.select(statement)
 
     def close(self) -> None:
         self._database.close()
