@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -60,6 +61,19 @@ def test_a_track_that_paused_over_a_jump_comes_back_near_the_others() -> None:
     for number in range(500):
         clock.stamp("video", (100 if number < 250 else 900) + number * STEP, STEP)
     assert clock.stamp("audio", 7000.0, STEP).time == pytest.approx(clock.now, abs=1.1)
+
+
+@pytest.mark.parametrize("length", [0.5, 1.0, 6.0])
+def test_segments_that_begin_anew_are_joined_without_a_hole(length: float) -> None:
+    clock, count = MediaClock(), round(length / STEP)
+    times: list[float] = []
+    for _ in range(4):
+        for number in range(count):
+            clock.stamp("audio", number * STEP, STEP)
+            # A decoder that reorders gives the last picture of a segment after the next segment's sound has begun.
+            if number or times:
+                times.append(clock.stamp("video", (number - 1) % count * STEP + 0.02, STEP).time)
+    assert max(abs(b - a - STEP) for a, b in itertools.pairwise(times)) < 0.05
 
 
 def test_a_missing_time_stamp_follows_the_one_before() -> None:

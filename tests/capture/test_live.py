@@ -19,6 +19,7 @@ from tests.capture import clips
 from tests.capture.clips import kinds, of_kind
 from tests.servers import UdpSender, free_port, rtsp_server, web_server
 from vqa_agent.capture import Capture, Source, open_source
+from vqa_agent.capture.pacing import FASTER
 from vqa_agent.errors import InputError
 from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
 
@@ -113,6 +114,26 @@ def test_live_hls_grows(tmp_path: Path) -> None:
         taken = take(capture, pictures_and_sound(100, 20), 20.0)
     grow.join()
     assert len(kinds(taken)[0]) >= 100
+
+
+def test_segments_that_come_in_bursts_are_played_evenly_and_without_a_loss(tmp_path: Path) -> None:
+    for segments in (8, 4):
+        hls(tmp_path, segments, ended=False)
+
+    def grow() -> None:
+        for segments in (6, 8):
+            time.sleep(2.0)
+            hls(tmp_path, segments, ended=False)
+
+    with web_server(tmp_path) as url, open_source(Source(name="hls", url=f"{url}/x.m3u8")) as capture:
+        threading.Thread(target=grow, daemon=True).start()
+        started = time.monotonic()
+        taken = take(capture, pictures_and_sound(120, 20))
+        lasted = time.monotonic() - started
+    pictures, _, facts = kinds(taken)
+    assert lasted > (pictures[-1].time - pictures[0].time) / FASTER - 0.2
+    assert sum(fact.duration for fact in of_kind(facts, FactKind.NO_SIGNAL)) < 1.5
+    assert not of_kind(facts, FactKind.RECEIVER_DROP)
 
 
 def test_a_playlist_from_the_network_may_not_open_files(tmp_path: Path) -> None:

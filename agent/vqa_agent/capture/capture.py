@@ -18,7 +18,7 @@ from vqa_agent.backoff import doubled
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
 from vqa_agent.capture.opening import Opened, Opening, explain, open_container
-from vqa_agent.capture.pacing import Pace
+from vqa_agent.capture.pacing import Pace, PlayOut
 from vqa_agent.capture.reading import Arrival, End, PacketReader
 from vqa_agent.capture.source import Source
 from vqa_agent.capture.watch import SignalWatch
@@ -205,6 +205,7 @@ class Capture:
             return str(error)
         self._clock.restart(self._lost_time())
         reader = PacketReader(opened, decoder.tracks.read)
+        play_out = PlayOut() if opened.pulled else None
         try:
             for arrival in reader.arrivals(TICK):
                 if self._stop.is_set():
@@ -219,16 +220,21 @@ class Capture:
                 if dropped := reader.take_dropped():
                     self.statistics.dropped_packets += dropped
                     yield Fact(FactKind.RECEIVER_DROP, self._clock.now, count=dropped, detail={"where": "queue"})
-                yield from self._decoded(decoder, arrival, watch)
+                yield from self._decoded(decoder, arrival, watch, play_out)
         finally:
             reader.stop()
         return ""
 
-    def _decoded(self, decoder: Decoder, arrival: Arrival, watch: SignalWatch) -> Iterator[Sample]:
+    def _decoded(
+        self, decoder: Decoder, arrival: Arrival, watch: SignalWatch, play_out: PlayOut | None
+    ) -> Iterator[Sample]:
         decoder.skip_frame = self.skip_frame
         self.latency = monotonic() - arrival.moment
         for sample in decoder.decode(arrival.packet):
             if isinstance(sample, Picture | Sound):
+                if play_out is not None:
+                    play_out.wait(sample.time, self._stop)
+                    self.latency = play_out.lateness
                 self._mark(sample.time, self.latency)
             yield from watch.note(sample)
             yield sample

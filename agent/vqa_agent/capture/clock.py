@@ -14,7 +14,10 @@ WRAP = 2**33 / 90_000
 """Seconds after which MPEG-TS time stamps begin again (33 bits at 90 kHz)."""
 
 MAX_STEP = 1.0
-"""Seconds by which a time stamp may miss what its track expects before it counts as a jump."""
+"""Seconds by which a time stamp may come later than its track expects before it counts as a jump."""
+
+MAX_BACK = 0.25
+"""Seconds by which it may come too early: overlapping sound, rounded stamps."""
 
 MAX_TRACK_SKEW = 60.0
 """Seconds by which the first time stamp of a further track may differ from the clock."""
@@ -53,13 +56,14 @@ class MediaClock:
             return self._advance(track, self.now if due is None else due, duration, 0.0)
         if not self._offsets:
             self._offsets = [self.now - source]
-        allowed = MAX_STEP if due is not None else MAX_TRACK_SKEW
+        early, late = (MAX_BACK, MAX_STEP) if due is not None else (MAX_TRACK_SKEW, MAX_TRACK_SKEW)
         due = self.now if due is None else due
         # A track that paused comes back where the clock stands, moved on by the others.
-        latest = math.inf if self._gaps_are_real else max(due, self.now) + allowed
-        for offset in self._offsets:
-            if due - allowed <= source + offset <= latest:
-                return self._advance(track, source + offset, duration, 0.0)
+        latest = math.inf if self._gaps_are_real else max(due, self.now) + late
+        times = [source + offset for offset in self._offsets]
+        fitting = [(abs(time - due), time) for time in times if due - early <= time <= latest]
+        if fitting:
+            return self._advance(track, min(fitting)[1], duration, 0.0)
         due = max(due, self.now - MAX_STEP)
         jump = source + self._offsets[0] - due
         # Packets from before the jump may still follow on other tracks: the offset before stays known.

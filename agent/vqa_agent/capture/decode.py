@@ -126,7 +126,7 @@ class Decoder:
             yield from self.monitor.facts(self.clock.now, packet.pos)
         if packet.is_corrupt:
             self.statistics.corrupt_packets += 1
-            if self.monitor is None:
+            if self.monitor is None and not self.tracks.segmented:
                 yield self._fact(FactKind.CONTINUITY, stream)
         if stream.type == "subtitle":
             self._captions.subtitle(packet)
@@ -172,7 +172,7 @@ class Decoder:
         duration = picture_duration(stream, frame)
         stamp = self.clock.stamp("video", _seconds(frame), duration)
         if stamp.jump:
-            yield self._jump("video", stamp.time, stamp.jump)
+            yield from self._jump("video", stamp.time, stamp.jump)
             self._captions.forget()
         yield from self._formats(self._video_format(stream, frame), stamp.time)
         picture = self._pictures.make(frame, stamp.time, duration)
@@ -191,7 +191,7 @@ class Decoder:
         self._joined.add("audio")
         stamp = self.clock.stamp("audio", _seconds(frame), frame.samples / frame.sample_rate)
         if stamp.jump:
-            yield self._jump("audio", stamp.time, stamp.jump)
+            yield from self._jump("audio", stamp.time, stamp.jump)
         yield from self._formats(self._audio_format(stream, frame), stamp.time)
         yield from self._sounds.add(frame, stamp.time)
         yield from self._captions.due()
@@ -222,9 +222,11 @@ class Decoder:
             captions=self._captions.services,
         )
 
-    def _jump(self, track: str, time: float, jump: float) -> Fact:
+    def _jump(self, track: str, time: float, jump: float) -> Iterator[Fact]:
+        """A playlist may splice: what begins anew with a segment is no error, and its packets are counted anew too."""
         self._pictures.forget()
-        return Fact(FactKind.PTS_JUMP, time, detail={"track": track, "seconds": round(jump, 3)})
+        if not self.tracks.segmented:
+            yield Fact(FactKind.PTS_JUMP, time, detail={"track": track, "seconds": round(jump, 3)})
 
     def _fact(self, kind: FactKind, stream: Any, time: float | None = None, **detail: Value) -> Fact:
         moment = self.clock.now if time is None else time

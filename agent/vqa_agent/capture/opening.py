@@ -67,7 +67,8 @@ av.logging.set_level(None)
 class Opened:
     """An open container, what feeds it where FFmpeg does not, and the program behind that where there is one.
 
-    `reread` is a transport stream on disk, which FFmpeg reads by itself.
+    `reread` is a transport stream on disk, which FFmpeg reads by itself. `pulled` inputs come in bursts when they are
+    asked for, and wait until they are.
     """
 
     container: InputContainer
@@ -75,6 +76,7 @@ class Opened:
     reread: Reread | None = None
     program: subprocess.Popen[bytes] | None = None
     complaints: IO[bytes] | None = None
+    pulled: bool = False
 
     def close(self) -> None:
         """Close the container and end the program with all that it started."""
@@ -128,7 +130,7 @@ def _open_url(source: Source) -> Opened:
     container = av.open(
         url, "r", format=demuxer, options=_options(source), timeout=_timeout(source), metadata_errors="replace"
     )
-    opened = Opened(container)
+    opened = Opened(container, pulled=scheme in ("http", "https"))
     if scheme == "file" and is_mpegts(container) and path_of(source.url).is_file():
         opened.reread = Reread(path_of(source.url))
     return opened

@@ -83,8 +83,9 @@ class Finding:
     `bad` is the detector's own reading of `score` (0..1, higher is worse). `certain` marks evidence that natural
     material cannot show (bit-identical pictures, digital zero). `start` may lie before the sample that completed it.
     `defect` names another defect than the detector's own where one detector sees several; `severity` overrides the
-    setting where the evidence itself says how much it matters. `uncertainty` (0..1) is how unsure a network was; a
-    sample with much of it may be kept for a person to label.
+    setting where the evidence itself says how much it matters. `parts` are there where one look judges several
+    defects: the judge weighs them, one for each defect, instead of the finding that sums them up. `uncertainty`
+    (0..1) is how unsure a network was; a sample with much of it may be kept for a person to label.
     """
 
     detector: str
@@ -98,6 +99,7 @@ class Finding:
     defect: str = ""
     severity: Severity | None = None
     uncertainty: float | None = None
+    parts: tuple[Finding, ...] = ()
 
     @property
     def names(self) -> str:

@@ -74,7 +74,8 @@ class Judge:
     def weigh(self, findings: Iterable[Finding]) -> list[Decision]:
         """Take in the findings of one moment; say what they change."""
         decisions: list[Decision] = []
-        for finding in sorted(findings, key=lambda finding: self._rank[finding.names]):
+        each = [part for finding in findings for part in (finding.parts or (finding,))]
+        for finding in sorted(each, key=lambda finding: self._rank[finding.names]):
             self._now = max(self._now, finding.end)
             self._listen(finding)
             decisions += self._consider(self._cases[finding.names], finding)

@@ -27,7 +27,7 @@ SOUND_BLOCK = 1024
 
 def encode(
     path: Path | str,
-    pictures: Iterable[Image] | None,
+    pictures: Iterable[Image | av.VideoFrame] | None,
     sound: Samples | None = None,
     *,
     rate: int | Fraction = RATE,
@@ -40,20 +40,21 @@ def encode(
     container: str | None = None,
     change: Callable[[Any], Any] | None = None,
 ) -> Path:
-    """Write `pictures` (RGB) and `sound` to `path`, interleaved. The ending of `path` says the container.
+    """Write `pictures` and `sound` to `path`, interleaved. The ending of `path` says the container.
 
-    `change` may put something into each coded picture (captions).
+    Pictures are RGB, or frames of PyAV where their code values matter. `change` may put something into each coded
+    picture (captions).
     """
     with av.open(str(path), "w", format=container) as output:
         streams: list[Iterator[Any]] = []
         if pictures is not None:
-            images = iter(pictures)
-            first = next(images)
+            frames = map(_frame, pictures)
+            first = next(frames)
             video: Any = output.add_stream(video_codec, rate=rate, options=dict(options or FAST.get(video_codec, {})))
-            video.height, video.width = first.shape[:2]
+            video.height, video.width = first.height, first.width
             video.pix_fmt = pixel_format
             video.codec_context.thread_count = 1
-            packets = _video_packets(video, chain([first], images), rate)
+            packets = _video_packets(video, chain([first], frames), rate)
             streams.append(packets if change is None else map(change, packets))
         if sound is not None:
             audio = output.add_stream(audio_codec, rate=sample_rate, layout=layout or _layout(sound.shape[0]))
@@ -63,9 +64,14 @@ def encode(
     return Path(path)
 
 
-def _video_packets(stream: Any, pictures: Iterable[Image], rate: int | Fraction) -> Iterator[Any]:
-    for number, image in enumerate(pictures):
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+def _frame(picture: Image | av.VideoFrame) -> av.VideoFrame:
+    if isinstance(picture, av.VideoFrame):
+        return picture
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+
+
+def _video_packets(stream: Any, frames: Iterable[av.VideoFrame], rate: int | Fraction) -> Iterator[Any]:
+    for number, frame in enumerate(frames):
         frame.pts, frame.time_base = number, 1 / Fraction(rate)
         yield from stream.encode(frame)
     yield from stream.encode(None)
