@@ -14,6 +14,7 @@ from typing import Self
 
 import av.error
 
+from vqa_agent.backoff import doubled
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
 from vqa_agent.capture.opening import Opened, Opening, explain, open_container
@@ -254,7 +255,7 @@ class Capture:
 
     def _wait(self, attempt: int, watch: SignalWatch, reason: str) -> Iterator[Sample]:
         """Wait before the next attempt, telling all the while that there is no signal."""
-        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
+        longest = doubled(FIRST_WAIT, attempt, LONGEST_WAIT)
         until = monotonic() + random.uniform(0.1, longest)
         while monotonic() < until and not self._stop.wait(min(TICK, max(0.01, until - monotonic()))):
             yield from watch.idle(self._lost_time(), reason)

@@ -98,7 +98,7 @@ class Tearing(Detector[TearingSettings]):
     is where the line is, as a share of the height.
 
     Mistakes: two sources of different rates one above the other without any edge between them. Misses: a tear that is
-    in every picture at the same row, since no row is then ever repeated; tears in still or hardly moving rows.
+    in every picture at or near the same row, since hardly a row is then repeated; tears in still or hardly moving rows.
     Pictures that the decoder marks as corrupt are left out: concealment repeats rows too.
 
     Source: repetition of rows as in the tearing measures of game capture (FCAT counts the rows of each rendered

@@ -11,6 +11,7 @@ from vqa_agent.event import EventDraft
 from vqa_agent.publish import Outbox, Publisher, StateMessage, Topics, Will
 from vqa_agent.publish.messages import AgentStatus, Message, Metrics, OpenDefect, StreamState
 from vqa_agent.sample import LADDER
+from vqa_agent.service.clock import ClockWatch
 from vqa_agent.service.messages import Signal
 from vqa_agent.service.meter import Use
 from vqa_agent.service.stream import State, WatchedStream
@@ -27,6 +28,7 @@ class Herald:
         self._outbox = outbox
         self._topics = Topics(config.agent.site, config.agent.id)
         self._since = datetime.now(UTC)
+        self._clock = ClockWatch().trust
         self._said: dict[str, StreamState] = {}
         birth = StateMessage(self._topics.status, self._encode(self._agent_status("online")))
         # The Last Will is fixed when the connection is made: always JSON, which every tool at the broker can show.
@@ -56,6 +58,10 @@ class Herald:
             memory=use.rss,
             outbox=self._outbox.depth,
             oldest=round(self._outbox.oldest_age, 1),
+            seq=self._outbox.seq,
+            settled=self._outbox.settled,
+            refused=self.publisher.health.refused,
+            unheard=self.publisher.health.unheard,
             streams={stream.name: _figures(stream, use.by_stream.get(stream.name, 0.0)) for stream in streams},
         )
         message = StateMessage(self._topics.metrics, self._encode(metrics), retain=False, expiry=METRICS_INTERVAL)
@@ -77,6 +83,7 @@ class Herald:
             version=__version__,
             since=self._since,
             seq=outbox.seq,
+            clock=self._clock,
         )
 
     def _publish(self, topic: str, message: Message) -> None:

@@ -84,4 +84,6 @@ def delivery_status(config: Config, outbox: Outbox, health: Health) -> DeliveryS
         pending=outbox.depth,
         oldest=round(outbox.oldest_age, 1),
         seq=outbox.seq,
+        refused=health.refused,
+        unheard=health.unheard,
     )

@@ -85,6 +85,8 @@ class DeliveryStatus(_Part):
     pending: int = Field(0, description="Events not yet acknowledged.")
     oldest: float = Field(0.0, description="Age in seconds of the oldest of them.")
     seq: int = 0
+    refused: int = Field(0, description="Times that the broker refused an event, in this run.")
+    unheard: int = Field(0, description="Events in a row, up to the last, that nobody at the broker subscribes to.")
 
 
 class RecentEvent(_Part):
@@ -118,6 +120,7 @@ class Status(_Part):
     rss: int = 0
     memory: int = 0
     config: str = ""
+    clock: str = Field("unknown", description="synchronised, unsynchronised or unknown: what the kernel says.")
     config_error: str = Field("", description="Why the last reload was refused.")
     delivery: DeliveryStatus = Field(default_factory=DeliveryStatus)
     streams: dict[str, StreamStatus] = Field(default_factory=dict)
@@ -200,7 +203,11 @@ def _complaints(status: Status) -> Iterator[str]:
             f": {delivery.reason}" if delivery.reason else ""
         )
     elif delivery.configured and delivery.oldest > UNACKNOWLEDGED:
-        yield f"broker: has not acknowledged an event for {delivery.oldest:.0f} s; {delivery.pending} wait"
+        yield f"broker: has not acknowledged an event for {delivery.oldest:.0f} s; {delivery.pending} wait" + (
+            f": {delivery.reason}" if delivery.reason else ""
+        )
+    elif delivery.configured and delivery.unheard:
+        yield f"broker: nobody subscribes to the events (the last {delivery.unheard}); start the collector"
     if status.over_budget:
         yield f"CPU: {status.cpu:.0%} of a core in use, above the budget of {status.budget:.0%} on the last rung"
     if status.rss > status.memory > 0:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from signal import Signals
 from typing import Any
 
+from vqa_agent.backoff import doubled
 from vqa_agent.config import Config, StreamSection
 from vqa_agent.event import EventDraft
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
@@ -129,7 +130,7 @@ class WatchedStream:
             self._let_go()
             self._failures += 1
             self.restarts += 1
-            delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (self._failures - 1))
+            delay = doubled(FIRST_DELAY, self._failures, LONGEST_DELAY)
             self._due, self.state, self.reason = now + delay, State.RESTARTING, failure
             log.error("stream %s: its worker failed: %s; started again in %.0f s", self.name, failure, delay)
         elif now - self._run.since >= SOUND_RUN:

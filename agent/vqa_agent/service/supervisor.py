@@ -21,6 +21,7 @@ from vqa_agent.logs import fields
 from vqa_agent.publish import Outbox
 from vqa_agent.sample import Governor
 from vqa_agent.service import status as status_file
+from vqa_agent.service.clock import ClockWatch, step_notice
 from vqa_agent.service.herald import METRICS_INTERVAL, Herald
 from vqa_agent.service.ledger import Ledger
 from vqa_agent.service.meter import Meter, Use
@@ -52,7 +53,8 @@ class Supervisor:
         self.config = load(path)
         self._status_path = _status_path(self.config)
         self._outbox = _open_outbox(self.config)
-        self._ledger = Ledger(self._outbox)
+        self._clock = ClockWatch()
+        self._ledger = Ledger(self._outbox, lambda: self._clock.doubt)
         self._governor = Governor(self.config.budget.cpu)
         self._meter = Meter()
         self._use = Use()
@@ -123,6 +125,9 @@ class Supervisor:
         self._use = self._meter.measure(workers)
         for name, level in self._governor.step(moment, self._use.total, self._use.by_stream).items():
             self._streams[name].set_level(level)
+        if step := self._clock.step():
+            log.warning("the clock of this machine was moved by %.3f s", step)
+            self._ledger.enter([step_notice(step, self._clock.trust)])
         metrics_due = moment >= self._metrics_due
         for stream in self._streams.values():
             self._tell_stream(stream, now, again=metrics_due)
@@ -136,8 +141,8 @@ class Supervisor:
         self._herald.tell_stream(stream, self._ledger.open_defects(stream.name), now, again)
 
     def _feed_watchdog(self, moment: float) -> None:
-        """systemd is told that all is well only while every worker makes progress or is about to be started again."""
-        if all(stream.is_well(moment) for stream in self._streams.values()):
+        """systemd is told that all is well only while every worker makes progress or is due, and delivery lives."""
+        if self._herald.publisher.is_well and all(stream.is_well(moment) for stream in self._streams.values()):
             self._notifier.tell(WATCHDOG=1, STATUS=self._summary())
 
     def _summary(self) -> str:
@@ -167,6 +172,7 @@ class Supervisor:
             rss=self._use.rss,
             memory=budget.memory,
             config=str(self._path),
+            clock=self._clock.trust,
             config_error=self._config_error,
             delivery=delivery_status(self.config, self._outbox, self._herald.publisher.health),
             streams={
