@@ -1,7 +1,7 @@
 """Fits the unit's backstop to the configuration: run by the unit as root before the agent starts.
 
-The agent keeps to its budget by itself; `CPUQuota` and `MemoryMax` are there for the day on which it fails to. They leave
-room for what the budget averages away: the start of a worker, a glance at a new model. `--runtime`: gone at the next boot.
+The agent keeps to its budget by itself; `CPUQuota` and `MemoryMax` are there for the day on which it fails to. They
+leave room for what the budget averages away: a worker that starts, a network that is timed for the first time.
 """
 
 from __future__ import annotations
