@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vqa_agent.logs import JournalHandler, fields
+from vqa_agent.logs import JournalHandler, fields, set_up_logging
 
 
 @pytest.fixture
@@ -28,6 +28,19 @@ def log(tmp_path: Path) -> Iterator[logging.Logger]:
     yield log
     log.removeHandler(handler)
     handler.close()
+
+
+def test_setting_up_logging_leaves_the_message_as_it_is(
+    journal: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    monkeypatch.setattr("vqa_agent.logs.JOURNAL", tmp_path / "socket")
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    set_up_logging("info")
+    root.info("watching")
+    assert journal.recv(1000).startswith(b"MESSAGE=watching\nPRIORITY=6\n")
 
 
 def test_a_record_arrives_with_its_fields(journal: socket.socket, log: logging.Logger) -> None:
