@@ -26,7 +26,9 @@ MARKS = {Grade.GOOD: ("ok  ", "green"), Grade.DOUBTFUL: ("note", "yellow"), Grad
 
 
 def check(
-    config: Annotated[Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration.")] = DEFAULT_PATH,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", metavar="FILE", readable=False, help="The configuration.")
+    ] = DEFAULT_PATH,
     offline: Annotated[
         bool, typer.Option("--offline", help="The configuration and this machine only: no input, no broker.")
     ] = False,

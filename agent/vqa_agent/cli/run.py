@@ -22,7 +22,10 @@ Examples:
 
 def run(
     config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration; agent.d/ beside it is read too.")
+        Path,
+        typer.Option(
+            "--config", "-c", metavar="FILE", readable=False, help="The configuration; agent.d/ beside it is read too."
+        ),
     ] = DEFAULT_PATH,
 ) -> None:
     """Watch every configured stream until told to stop.

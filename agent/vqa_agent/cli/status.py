@@ -34,7 +34,10 @@ WATCH_STEP = 1.0
 
 def status(
     config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="The daemon's configuration, for its state_dir.")
+        Path,
+        typer.Option(
+            "--config", "-c", metavar="FILE", readable=False, help="The daemon's configuration, for its state_dir."
+        ),
     ] = DEFAULT_PATH,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, with the verdict in it.")] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again every second until Ctrl-C.")] = False,
