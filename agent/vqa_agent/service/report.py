@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from vqa_agent.config import Config
-from vqa_agent.event import EventDraft
+from vqa_agent.event import Event, EventDraft
 from vqa_agent.publish import Health, Outbox
 from vqa_agent.sample import LADDER
 from vqa_agent.service.messages import Signal
-from vqa_agent.service.status import DeliveryStatus, OpenDefect, StreamStatus
+from vqa_agent.service.status import DeliveryStatus, OpenDefect, RecentEvent, StreamStatus
 from vqa_agent.service.stream import State, WatchedStream
+
+RECENT = 10
+"""Events that the status file lists."""
 
 
 def stream_status(stream: WatchedStream, open_now: list[EventDraft], cores: float) -> StreamStatus:
@@ -45,6 +48,30 @@ def stream_status(stream: WatchedStream, open_now: list[EventDraft], cores: floa
             "transport": dict(beat.transport),
         }
     )
+
+
+class Recent:
+    """The last events for the person on site: one entry for each event, the latest change first."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, RecentEvent] = {}
+
+    def remember(self, before: list[RecentEvent]) -> None:
+        """What the run before had in its status file."""
+        self._events = {event.id: event for event in reversed(before)} | self._events
+        self._forget()
+
+    def note(self, event: Event) -> None:
+        self._events.pop(event.id, None)
+        self._events[event.id] = RecentEvent.model_validate(event.model_dump())
+        self._forget()
+
+    def latest(self) -> list[RecentEvent]:
+        return list(reversed(self._events.values()))
+
+    def _forget(self) -> None:
+        for event_id in list(self._events)[:-RECENT]:
+            del self._events[event_id]
 
 
 def delivery_status(config: Config, outbox: Outbox, health: Health) -> DeliveryStatus:

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vqa_agent.detect.interface import Severity
-from vqa_agent.event import Moment
+from vqa_agent.event import Moment, State
 from vqa_agent.service.messages import Signal
 
 SCHEMA_VERSION = 1
@@ -89,6 +89,19 @@ class DeliveryStatus(_Part):
     unheard: int = Field(0, description="Events in a row, up to the last, that nobody at the broker subscribes to.")
 
 
+class RecentEvent(_Part):
+    """An event, as it is now."""
+
+    id: str
+    stream: str
+    defect: str
+    state: State
+    severity: Severity
+    start: Moment
+    end: Moment | None = None
+    duration: float = 0.0
+
+
 class Status(_Part):
     """All that the daemon says of itself."""
 
@@ -111,6 +124,7 @@ class Status(_Part):
     config_error: str = Field("", description="Why the last reload was refused.")
     delivery: DeliveryStatus = Field(default_factory=DeliveryStatus)
     streams: dict[str, StreamStatus] = Field(default_factory=dict)
+    recent: list[RecentEvent] = Field(default_factory=list, description="The last events, the latest change first.")
 
 
 class Health(IntEnum):

@@ -16,6 +16,8 @@ from types import FrameType
 from vqa_agent import __version__
 from vqa_agent.config import Config, load
 from vqa_agent.errors import AgentError, ConfigError
+from vqa_agent.event import Event
+from vqa_agent.logs import fields
 from vqa_agent.publish import Outbox
 from vqa_agent.sample import Governor
 from vqa_agent.service import status as status_file
@@ -24,7 +26,7 @@ from vqa_agent.service.herald import METRICS_INTERVAL, Herald
 from vqa_agent.service.ledger import Ledger
 from vqa_agent.service.meter import Meter, Use
 from vqa_agent.service.notify import Notifier
-from vqa_agent.service.report import delivery_status, stream_status
+from vqa_agent.service.report import Recent, delivery_status, stream_status
 from vqa_agent.service.stream import State, WatchedStream
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Supervisor:
         self._use = Use()
         self._notifier = Notifier()
         self._streams: dict[str, WatchedStream] = {}
+        self._recent = Recent()
         self._config_error = ""
         self._started = datetime.now(UTC)
         self._stop = self._reload = False
@@ -106,9 +109,15 @@ class Supervisor:
                 self._ledger.close(stream.name, "the file is over", now)
             stream.start(moment)
         for event in self._ledger.commit():
-            log.info("stream %s: %s %s (%s)", event.stream, event.defect, event.state, event.severity)
+            self._note(event)
             if event.stream in self._streams:
                 self._tell_stream(self._streams[event.stream], now)
+
+    def _note(self, event: Event) -> None:
+        """For the person on site: in the status and in the journal."""
+        self._recent.note(event)
+        named = fields(STREAM=event.stream, DEFECT=event.defect, STATE=event.state, EVENT_ID=event.id)
+        log.info("stream %s: %s %s (%s)", event.stream, event.defect, event.state, event.severity, extra=named)
 
     def _tick(self) -> None:
         now, moment = datetime.now(UTC), monotonic()
@@ -170,6 +179,7 @@ class Supervisor:
                 name: stream_status(stream, self._ledger.open_defects(name), self._use.by_stream.get(name, 0.0))
                 for name, stream in self._streams.items()
             },
+            recent=self._recent.latest(),
         )
 
     # ---- the configuration, at start and again
@@ -221,11 +231,13 @@ class Supervisor:
 
     def _close_what_a_killed_run_left(self) -> None:
         try:
-            last_seen = status_file.read(self._status_path).time
+            before = status_file.read(self._status_path)
         except (OSError, ValueError):
-            last_seen = None
-        self._ledger.close_left_open(last_seen)
-        self._ledger.commit()
+            before = None
+        self._recent.remember(before.recent if before else [])
+        self._ledger.close_left_open(before.time if before else None)
+        for event in self._ledger.commit():
+            self._note(event)
 
     def _listen_to_signals(self) -> socket.socket:
         """Signals only set a flag; the socket that becomes readable ends the wait."""
@@ -253,7 +265,8 @@ class Supervisor:
             self._ledger.enter(stream.take(monotonic()))
             stream.kill()
         self._ledger.close_all("agent stopped", datetime.now(UTC))
-        self._ledger.commit()
+        for event in self._ledger.commit():
+            self._note(event)
         for stream in self._streams.values():
             self._tell_stream(stream, datetime.now(UTC), again=True)
         self._herald.say_goodbye(GOODBYE)
