@@ -13,7 +13,7 @@ import yaml
 from tests.publish.events import event
 from vqa_agent.event import decode
 from vqa_agent.publish import Topics
-from vqa_agent.publish.messages import AgentStatus, Message, Metrics, OpenDefect, StreamState
+from vqa_agent.publish.messages import AgentStatus, DetectorFigures, Message, Metrics, OpenDefect, StreamState
 
 DOCUMENT = yaml.safe_load((Path(__file__).parents[2] / "packaging" / "asyncapi.yaml").read_text())
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -24,11 +24,25 @@ MESSAGES: dict[str, Message] = {
         signal="ok",
         open=[OpenDefect(id="01J", defect="black", severity="major", start=NOW)],
         level="full",
+        degraded="",
+        latency=0.2,
+        looks={"black": 25.0},
+        cost={"black": 40.0},
+        blind=["stutter"],
         coverage={"black": 1.0, "silence": None},
         format={"width": 1920},
         time=NOW,
     ),
-    "Metrics": Metrics(time=NOW, cpu=0.4, budget=1.0, memory=10**8, outbox=0, oldest=0.0, streams={"cam-1": {"x": 1}}),
+    "Metrics": Metrics(
+        time=NOW,
+        cpu=0.4,
+        budget=1.0,
+        memory=10**8,
+        outbox=0,
+        oldest=0.0,
+        streams={"cam-1": {"x": 1}},
+        detectors={"cam-1": {"black": DetectorFigures(coverage=0.5, looks=12.5, cost=30.0, blind=False)}},
+    ),
 }
 
 

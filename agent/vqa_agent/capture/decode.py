@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 
 from vqa_agent.capture.captions import CaptionReader
 from vqa_agent.capture.clock import MediaClock
+from vqa_agent.capture.gate import Gate
 from vqa_agent.capture.picture import PictureMaker
 from vqa_agent.capture.sound import SoundAssembler
 from vqa_agent.capture.transport import Monitor
@@ -36,6 +37,8 @@ class Statistics:
     corrupt_packets: int = 0
     corrupt_pictures: int = 0
     dropped_packets: int = 0
+    late_pictures: int = 0
+    """Pictures that were not decoded because this machine was too slow."""
     openings: int = 0
     transport: Counter[str] = field(default_factory=Counter)
     """How often each indicator of TR 101 290 was raised, and what was lost on the way here."""
@@ -98,7 +101,7 @@ class Decoder:
     clock: MediaClock
     statistics: Statistics = field(default_factory=Statistics)
     format: Format = field(default_factory=Format)
-    skip_frame: str = "DEFAULT"
+    gate: Gate = field(default_factory=Gate)
     monitor: Monitor | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +110,10 @@ class Decoder:
         self._captions = CaptionReader(self.clock, self.tracks.subtitles, self.tracks.segmented)
         self._joined: set[str] = set()
         """Tracks that have been decoded; what cannot be before that is a stream joined in the middle."""
+        self._follows = True
+        """Whether every picture since the last one was decoded."""
+        self.passed_over: float | None = None
+        """Media second up to which coded pictures were left out just now."""
 
     def open(self, threads: int = 1) -> None:
         """Prepare the codecs for `threads` threads each."""
@@ -133,8 +140,13 @@ class Decoder:
             return
         if stream.type == "video":
             self._captions.coded_picture(packet)
-        if stream.type == "video" and stream.codec_context.skip_frame != self.skip_frame:
-            stream.codec_context.skip_frame = self.skip_frame
+            let_in = self.gate.lets_in(packet, self.clock.now)
+            if not let_in or self.gate.sparse:
+                yield from self._pass_over(packet)
+            if not let_in:
+                return
+            if stream.codec_context.skip_frame != self.gate.skip_frame:
+                stream.codec_context.skip_frame = self.gate.skip_frame
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
@@ -144,6 +156,17 @@ class Decoder:
             return
         for frame in frames:
             yield from self._present(stream, frame)
+
+    def _pass_over(self, packet: Any) -> Iterator[Fact]:
+        """Move the clock on over a picture that may not be decoded: its absence must not look like a jump."""
+        self._follows = False
+        if packet.dts is None or not packet.time_base:
+            return
+        duration = float((packet.duration or 0) * packet.time_base)
+        stamp = self.clock.stamp("coded pictures", float(packet.dts * packet.time_base), duration)
+        if stamp.jump:
+            yield self._jump("video", stamp.time, stamp.jump)
+        self.passed_over = stamp.time + duration
 
     def idle(self) -> Iterator[Fact]:
         """What is known of the transport while there is nothing to decode."""
@@ -169,13 +192,17 @@ class Decoder:
             yield from self._present_sound(stream, frame)
 
     def _present_picture(self, stream: Any, frame: av.VideoFrame) -> Iterator[Sample]:
+        if not self.gate.is_whole(frame):
+            self._follows = False
+            return
         duration = picture_duration(stream, frame)
         stamp = self.clock.stamp("video", _seconds(frame), duration)
         if stamp.jump:
             yield self._jump("video", stamp.time, stamp.jump)
             self._captions.forget()
         yield from self._formats(self._video_format(stream, frame), stamp.time)
-        picture = self._pictures.make(frame, stamp.time, duration)
+        picture = self._pictures.make(frame, stamp.time, duration, self._follows)
+        self._follows = not self.gate.sparse
         if picture.key or not picture.corrupt:
             self._joined.add("video")
         if picture.corrupt and "video" in self._joined:

@@ -28,6 +28,12 @@ class SignalWatch:
         if sample.end - self._stated >= INTERVAL:
             yield self._state(sample.end)
 
+    def passed_over(self, until: float) -> Iterator[Fact]:
+        """Coded pictures came up to `until` and were left out on purpose: they are not missing."""
+        self._last["video"] = max(until, self._last.get("video", 0.0))
+        if until - self._stated >= INTERVAL:
+            yield self._state(until)
+
     def undecoded(self, now: float) -> Iterator[Fact]:
         """Packets arrive; state what is missing once nothing has been decoded for a while."""
         if now - self._stated >= INTERVAL + PATIENCE:
