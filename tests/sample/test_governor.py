@@ -15,7 +15,7 @@ OWN = 0.02
 """Cores of the supervisor."""
 
 TYPICAL = [level.share for level in LADDER]
-FLAT = [1.0, 0.97, 0.95, 0.9, 0.85, 0.5, 0.45]
+FLAT = [1.0, 0.97, 0.95, 0.9, 0.85, 0.8, 0.5, 0.45]
 """A stream whose lower rungs save little: not at all what is expected."""
 
 
@@ -74,7 +74,7 @@ def test_a_stream_that_fits_is_looked_at_fully_and_left_alone() -> None:
 
 def test_streams_that_cannot_all_fit_begin_cheaply() -> None:
     machine = Machine(0.6, dict.fromkeys("abcd", UNKNOWN))
-    assert all(level >= 4 for level in machine.levels.values())
+    assert sum(UNKNOWN * TYPICAL[level] for level in machine.levels.values()) <= 0.6
     machine.run(60)
     assert max(machine.averages()) <= 0.6 + TOLERANCE
 
@@ -111,7 +111,7 @@ def test_a_jump_of_load_is_answered_within_three_seconds() -> None:
     jump = [moment for moment, _, _ in machine.moves if moment >= 100]
     assert jump[0] - 99 <= 3
     assert max(machine.averages(112)) <= 1.0 + TOLERANCE
-    assert len(jump) <= 2
+    assert len(jump) <= 3
 
 
 def test_what_a_lighter_stream_leaves_is_given_back() -> None:
@@ -143,7 +143,7 @@ def test_a_climb_that_failed_waits_longer_each_time() -> None:
 
 
 def test_a_rung_that_is_cheaper_than_believed_is_found_out() -> None:
-    machine = Machine(1.0, {"small": 0.9}, shares=[1.0, 0.95, 0.9, 0.8, 0.7, 0.4, 0.37])
+    machine = Machine(1.0, {"small": 0.9}, shares=[1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.4, 0.37])
     machine.run(120)
     assert machine.levels["small"] <= 1
     assert max(machine.averages(0)) <= 1.0 + TOLERANCE
@@ -188,12 +188,13 @@ def test_on_a_machine_that_gives_less_than_the_budget_streams_fall_until_they_ke
     for second in range(60):
         used = {name: min(0.3, 0.6 * TYPICAL[governor.level(name)]) for name in "ab"}
         governor.step(second, sum(used.values()), used, {name for name in "ab" if used[name] >= 0.3})
-    assert [governor.level(name) for name in "ab"] == [4, 4]
+    fits = next(rung for rung, share in enumerate(TYPICAL) if 0.6 * share < 0.3)
+    assert [governor.level(name) for name in "ab"] == [fits, fits]
     assert governor.prices["a"].shares == known
 
 
 def test_what_was_learnt_decides_where_the_next_run_begins() -> None:
-    first = Machine(1.0, {"a": 1.3}, shares=[1.0, 0.9, 0.8, 0.7, 0.6, 0.2, 0.15])
+    first = Machine(1.0, {"a": 1.3}, shares=[1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.2, 0.15])
     first.run(120)
     known = first.governor.prices
     rung = first.levels["a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -110,6 +111,10 @@ class Decoder:
         self._captions = CaptionReader(self.clock, self.tracks.subtitles, self.tracks.segmented)
         self._joined: set[str] = set()
         """Tracks that have been decoded; what cannot be before that is a stream joined in the middle."""
+        self._holds = False
+        """Whether the decoder was given pictures since it was last emptied."""
+        self._shown: tuple[float | None, float] | None = None
+        """The last picture's time stamp and media second."""
         self._follows = True
         """Whether every picture since the last one was decoded."""
         self.passed_over: float | None = None
@@ -144,7 +149,9 @@ class Decoder:
             if not let_in or self.gate.sparse:
                 yield from self._pass_over(packet)
             if not let_in:
+                yield from self._let_go(stream)
                 return
+            self._holds = True
             if stream.codec_context.skip_frame != self.gate.skip_frame:
                 stream.codec_context.skip_frame = self.gate.skip_frame
         try:
@@ -157,10 +164,18 @@ class Decoder:
         for frame in frames:
             yield from self._present(stream, frame)
 
+    def _let_go(self, stream: Any) -> Iterator[Sample]:
+        """Take what the decoder holds back, to put it in order with pictures that it will not be given."""
+        if self._holds:
+            self._holds = False
+            for frame in drained(stream):
+                yield from self._present(stream, frame)
+            stream.codec_context.flush_buffers()
+
     def _pass_over(self, packet: Any) -> Iterator[Fact]:
         """Move the clock on over a picture that may not be decoded: its absence must not look like a jump."""
         self._follows = False
-        if packet.dts is None or not packet.time_base:
+        if packet.dts is None or not packet.time_base or self.clock.locate(0.0) is None:
             return
         duration = float((packet.duration or 0) * packet.time_base)
         stamp = self.clock.stamp("coded pictures", float(packet.dts * packet.time_base), duration)
@@ -176,12 +191,9 @@ class Decoder:
     def flush(self) -> Iterator[Sample]:
         """What the decoders still hold, at the end of the input."""
         for stream in self.tracks.chosen:
-            try:
-                frames = stream.codec_context.decode(None)
-            except av.error.FFmpegError:
-                frames = []
-            for frame in frames:
-                yield from self._present(stream, frame)
+            with suppress(av.error.FFmpegError):
+                for frame in drained(stream):
+                    yield from self._present(stream, frame)
         yield from self._sounds.flush()
         yield from self.idle()
 
@@ -210,7 +222,12 @@ class Decoder:
             yield self._fact(FactKind.CORRUPT_PICTURE, stream, time=stamp.time)
         self.statistics.pictures += 1
         yield picture
-        yield from self._captions.presented(_seconds(frame), stamp.time)
+        if not self.gate.sparse:
+            yield from self._captions.presented(_seconds(frame), stamp.time)
+        elif self._shown is not None:
+            # Pictures that are shown before this one, with their captions, may be coded after it.
+            yield from self._captions.presented(self._shown[0], self._shown[1])
+        self._shown = (_seconds(frame), stamp.time)
 
     def _present_sound(self, stream: Any, frame: av.AudioFrame) -> Iterator[Sample]:
         if not frame.samples or not frame.sample_rate:
@@ -256,6 +273,14 @@ class Decoder:
     def _fact(self, kind: FactKind, stream: Any, time: float | None = None, **detail: Value) -> Fact:
         moment = self.clock.now if time is None else time
         return Fact(kind, moment, detail={"track": stream.type, "pid": stream.id, **detail})
+
+
+def drained(stream: Any) -> list[Any]:
+    """What the decoder still holds; it leaves out in which unit it tells the time."""
+    frames = list(stream.codec_context.decode(None))
+    for frame in frames:
+        frame.time_base = frame.time_base or stream.time_base
+    return frames
 
 
 def nominal_rate(stream: Any) -> Fraction:

@@ -16,7 +16,7 @@ class Gate:
 
     Pictures that each stand alone (intra-only codecs, key pictures) are thinned to the level's rate: FFmpeg's own
     skipping leaves such a stream whole. While this machine is `late`, everything is left out up to a key picture.
-    What was left out is missing to the pictures after it, so more is decoded from a key picture on only.
+    What was left out is missing to the pictures after it, so decoding goes on from a key picture only.
     """
 
     def __init__(self) -> None:
@@ -26,31 +26,34 @@ class Gate:
         self.late = False
         self.dropped = 0
         """Pictures left out because they came too late; those that the level leaves out are not counted."""
-        self._awaits_key = False
+        self._lagging = False
+        self._broken = False
+        """Whether something was left out on which the pictures up to the next key picture depend."""
         self._whole_from: int | None = None
         self._next = float("-inf")
-        self._seen_in: int | None = None
-        """The cycle in which a key picture was last let in."""
+        self._opened = float("-inf")
+        """Media second at which the last slice of time began."""
 
     @property
     def sparse(self) -> bool:
         """Whether pictures are being left out."""
-        return self.level.sparse or self.skip_frame != "DEFAULT"
+        return self.level.sparse or self._broken or self.skip_frame != "DEFAULT"
 
     def lets_in(self, packet: Any, time: float) -> bool:
         """Whether `packet`, at about media second `time`, is to be decoded."""
-        if self.late or (self._awaits_key and not packet.is_keyframe):
-            self._awaits_key = True
+        key = bool(packet.is_keyframe)
+        self._lagging = self.late or (self._lagging and not key)
+        if self._lagging:
             self.dropped += 1
+        if self._lagging or (not key and (self._broken or self.level.skip_frame == "NONKEY")):
+            self._broken = True
             return False
-        wanted = self.level.skip_frame
-        if self._awaits_key or (self.skip_frame == "NONKEY" != wanted and packet.is_keyframe):
+        wanted = self._is_open(key, time) and not self._is_too_soon(packet, time)
+        if self._broken and wanted:
             self._whole_from = packet.pts
-            self.skip_frame = wanted
-        elif self.skip_frame != "NONKEY":
-            self.skip_frame = wanted
-        self._awaits_key = False
-        return self._is_open(packet, time) and not self._is_too_soon(packet, time)
+        self._broken = not wanted
+        self.skip_frame = self.level.skip_frame
+        return wanted
 
     def is_whole(self, frame: Any) -> bool:
         """Whether everything was decoded that `frame` is made from. Pictures that lead a key picture lack some."""
@@ -60,15 +63,14 @@ class Gate:
             return True
         return False
 
-    def _is_open(self, packet: Any, time: float) -> bool:
-        """A slice lasts until a key picture came through it, where those are rare."""
-        if self.level.duty >= 1.0:
+    def _is_open(self, key: bool, time: float) -> bool:
+        """A slice of time begins with a key picture; where those are rare, so are the slices."""
+        passed = time - self._opened
+        if self.level.duty >= 1.0 or 0 <= passed < self.level.duty * CYCLE:
             return True
-        cycle = int(time // CYCLE)
-        if time % CYCLE > self.level.duty * CYCLE and self._seen_in == cycle:
+        if not key or 0 <= passed < CYCLE:
             return False
-        if packet.is_keyframe:
-            self._seen_in = cycle
+        self._opened = time
         return True
 
     def _is_too_soon(self, packet: Any, time: float) -> bool:

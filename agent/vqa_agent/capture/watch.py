@@ -24,7 +24,8 @@ class SignalWatch:
         """Take in a decoded sample; the statement for the interval that it completes."""
         if isinstance(sample, Fact | Caption):
             return
-        self._last["video" if isinstance(sample, Picture) else "audio"] = sample.end
+        track = "video" if isinstance(sample, Picture) else "audio"
+        self._last[track] = max(sample.end, self._last.get(track, 0.0))
         if sample.end - self._stated >= INTERVAL:
             yield self._state(sample.end)
 

@@ -27,7 +27,7 @@ JUMP = 2
 """Measurements that are enough to see a jump of load."""
 
 JUMP_ABOVE = 0.15
-"""Share of the budget that two measurements must lie above it to be acted upon where there are no more of them."""
+"""Share of the budget that two measurements must lie above it to be acted upon after a fall, when there are no more."""
 
 ENOUGH = 5
 """Measurements after the transient without which neither a drift is seen nor a climb made."""
@@ -43,6 +43,9 @@ PATIENCE, LONGEST_PATIENCE = 15.0, 600.0
 
 REGRET = 60.0
 """Seconds within which a fall after a climb means that the climb was wrong."""
+
+TRIAL_PAUSE = 60.0
+"""Seconds between two attempts at rungs that are believed too dear, whichever stream makes them."""
 
 TRIAL_AGE = 600.0
 """Seconds for which the cost of a rung that was tried is believed, where it forbids the rung."""
@@ -115,7 +118,8 @@ class Governor:
         self._window: deque[float] = deque(maxlen=WINDOW)
         self._since_move: deque[float] = deque(maxlen=WINDOW)
         self._skip = TRANSIENT
-        self._strained = float("-inf")
+        self._climbing = False
+        self._strained = self._tried = float("-inf")
 
     @property
     def _levels(self) -> dict[str, int]:
@@ -170,7 +174,8 @@ class Governor:
             slowest = max(late, key=self._greed)
             return self._move({**self._levels, slowest: self._seats[slowest].level + 1}, now)
         if len(self._since_move) < ENOUGH:
-            return self._fall(now, JUMP) if self._latest > self.budget * (1 + JUMP_ABOVE) else {}
+            believed = self.budget if self._climbing else self.budget * (1 + JUMP_ABOVE)
+            return self._fall(now, JUMP) if self._latest > believed else {}
         settled = len(self._since_move) == WINDOW and _mean(self._since_move) > self.budget * SETTLED
         if self._forecast > self.budget or settled:
             return self._fall(now, JUMP if self._latest > self.budget else WINDOW)
@@ -233,12 +238,15 @@ class Governor:
 
     def _try(self, use: float, rates: Mapping[str, float], now: float) -> dict[str, int]:
         """Go up one rung that is believed too dear, but was not lived on lately, where the window bears the attempt."""
+        if now - self._tried < TRIAL_PAUSE:
+            return {}
         for name in sorted(rates, key=lambda each: rates[each] / self._seats[each].weight):
             seat, above = self._seats[name], self._seats[name].level - 1
             if above < 0 or now - seat.tried.get(above, float("-inf")) < TRIAL_AGE:
                 continue
             dearer = seat.prices.price(above, seat.level, rates[name]) - rates[name]
             if use + dearer / 2 <= self.budget:
+                self._tried = now
                 return self._move({**self._levels, name: above}, now)
         return {}
 
@@ -266,6 +274,7 @@ class Governor:
                 seat.climbed = now
             seat.move(level, now)
         if moved:
+            self._climbing = not any(self._seats[name].fell == now for name in moved)
             self._since_move.clear()
             self._skip = TRANSIENT
         return moved

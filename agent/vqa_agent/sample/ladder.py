@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CYCLE = 8.0
-"""Media seconds of one turn of a level that looks for a part of the time only (`duty`)."""
+"""Media seconds of one turn, at least, of a level that looks for a part of the time only (`duty`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,11 @@ class Level:
 
 LADDER: tuple[Level, ...] = (
     Level("full", None, 5.0, 1.0),
-    Level("fewer neural looks", None, 1.0, 0.85),
-    Level("half the pictures", 12.5, 1.0, 0.7),
-    Level("reference pictures", 8.0, 0.5, 0.5, "NONREF"),
-    Level("few reference pictures", 3.0, 0.2, 0.38, "NONREF"),
+    Level("fewer neural looks", None, 1.0, 0.9),
+    Level("half the pictures", 12.5, 1.0, 0.78),
+    Level("reference pictures", 8.0, 0.5, 0.6, "NONREF"),
+    Level("few reference pictures", 3.0, 0.2, 0.55, "NONREF"),
+    Level("few reference pictures, half of the time", 3.0, 0.2, 0.33, "NONREF", 0.5),
     Level("key pictures", 2.0, 0.1, 0.12, "NONKEY"),
-    Level("key pictures, a quarter of the time", 2.0, 0.1, 0.09, "NONKEY", 0.25),
+    Level("key pictures, a quarter of the time", 2.0, 0.1, 0.1, "NONKEY", 0.25),
 )
