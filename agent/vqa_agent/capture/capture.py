@@ -16,6 +16,7 @@ import av.error
 
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
+from vqa_agent.capture.gate import Gate
 from vqa_agent.capture.opening import Opened, Opening, explain, open_container
 from vqa_agent.capture.pacing import Pace
 from vqa_agent.capture.reading import Arrival, End, PacketReader
@@ -62,6 +63,7 @@ class Capture:
         self._format = Format()
         self._stop = threading.Event()
         self._stream: Generator[Sample, None, None] | None = None
+        self._gate = Gate()
         self._clock = MediaClock(gaps_are_real=source.scheme == "file" and not source.live)
         self._anchor = (0.0, datetime.now(UTC))
 
@@ -125,7 +127,8 @@ class Capture:
         if not tracks.chosen:
             raise InputError(f"reading {self.source.describe()}: it has neither pictures nor sound; check what is sent")
         monitor = opened.monitor([stream.id for stream in tracks.chosen], self.statistics.transport)
-        decoder = Decoder(tracks, self._clock, self.statistics, self.format, monitor=monitor)
+        self._gate.begin()
+        decoder = Decoder(tracks, self._clock, self.statistics, self.format, self._gate, monitor)
         decoder.open(self.source.threads)
         self._decoder = decoder
         self._tolerated = LATE_IN_SEGMENTS if tracks.segmented else LATE
@@ -245,7 +248,7 @@ class Capture:
 
     def _thinned(self, decoder: Decoder, packet: Any, watch: SignalWatch) -> Iterator[Sample]:
         """Decode as much of the packet as the level asks for and the lateness allows."""
-        gate = decoder.gate
+        gate = self._gate
         gate.level = self.level
         gate.late = self.latency > (RECOVERED if gate.late else self._tolerated)
         yield from decoder.decode(packet)

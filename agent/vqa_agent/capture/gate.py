@@ -39,6 +39,11 @@ class Gate:
         """Whether pictures are being left out."""
         return self.level.sparse or self._broken or self.skip_frame != "DEFAULT"
 
+    def begin(self) -> None:
+        """A new decoder begins: nothing that it will be given depends on what was left out before."""
+        self._broken = self._lagging = False
+        self._whole_from = None
+
     def lets_in(self, packet: Any, time: float) -> bool:
         """Whether `packet`, at about media second `time`, is to be decoded."""
         key = bool(packet.is_keyframe)
