@@ -138,13 +138,13 @@ def _head(found: Status) -> Table:
 
 def _streams(found: Status) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in ("Stream", "State", "Signal", "Format", "Looks", "CPU", "Coverage", "Defects"):
+    for heading in ("Stream", "State", "Signal", "Format", "Looks", "CPU", "Latency", "Coverage", "Blind", "Defects"):
         table.add_column(heading, no_wrap=heading != "Format")
     for name, stream in found.streams.items():
         signal = Text(stream.signal, "green" if stream.signal is Signal.OK else "yellow")
         table.add_row(
             name, stream.state, signal, _format(stream), stream.level_name, f"{stream.cpu:.0%}",
-            _coverage(stream), str(len(stream.open) or ""),
+            f"{stream.latency:.1f} s", _coverage(stream), str(len(stream.blind) or ""), str(len(stream.open) or ""),
         )  # fmt: skip
     return table
 
