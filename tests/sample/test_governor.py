@@ -114,6 +114,16 @@ def test_a_jump_of_load_is_answered_within_three_seconds() -> None:
     assert len(jump) <= 3
 
 
+def test_what_starting_costs_moves_no_stream() -> None:
+    machine = Machine(1.0, {"a": 0.7})
+    machine.silent = {"a"}
+    for second in range(3):
+        machine.governor.step(second - 3, 1.6, {})
+    machine.silent = set()
+    machine.run(30)
+    assert machine.moves == []
+
+
 def test_what_a_lighter_stream_leaves_is_given_back() -> None:
     machine = Machine(1.0, {"a": 2.5, "b": 0.4}, mood=lambda second: 1.0)
     machine.run(60)

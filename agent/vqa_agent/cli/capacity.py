@@ -12,7 +12,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from vqa_agent.capacity import Capacity, FormName, Plan, measure, plan, read_capacity, write_capacity
+from vqa_agent.capacity import Capacity, FormName, Plan, measure, read_capacity, write_capacity
+from vqa_agent.capacity import plan as planned
 from vqa_agent.config import DEFAULT_PATH, DEFAULT_STATE_DIR, BudgetSection, load
 from vqa_agent.console import err, out, print_json
 from vqa_agent.errors import ConfigError, UsageError
@@ -72,7 +73,7 @@ def _costs(found: Capacity) -> Table:
     return table
 
 
-def make_plan(
+def plan(
     streams: Annotated[int, typer.Option("--streams", min=1, help="How many streams.")],
     budget: Annotated[str, typer.Option("--budget", help="Share of one core, as in the configuration: 150%.")],
     form: Annotated[FormName, typer.Option("--form", help="What they are like.")] = "1080p30",
@@ -84,7 +85,7 @@ def make_plan(
     Exit status: 0 the budget can be kept, 1 it cannot even on the last rung.
     """
     cores = _cores(budget)
-    found = plan(read_capacity(_state_dir(config)), form, streams, cores)
+    found = planned(read_capacity(_state_dir(config)), form, streams, cores)
     if as_json:
         print_json({**asdict(found), "rungs": {LADDER[rung].name: count for rung, count in found.rungs.items()}})
     else:

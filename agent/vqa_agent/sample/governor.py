@@ -162,6 +162,8 @@ class Governor:
         `behind`: streams that do not keep up with their input, because the machine has less to give than the budget.
         """
         self._window.append(total)
+        if any(name in used and not seat.active for name, seat in self._seats.items()):
+            self._settle()
         for name, seat in self._seats.items():
             seat.note(used.get(name), name in behind)
         if behind:
@@ -275,9 +277,13 @@ class Governor:
             seat.move(level, now)
         if moved:
             self._climbing = not any(self._seats[name].fell == now for name in moved)
-            self._since_move.clear()
-            self._skip = TRANSIENT
+            self._settle()
         return moved
+
+    def _settle(self) -> None:
+        """What was measured before no longer tells what is: a stream was moved, or has just begun."""
+        self._since_move.clear()
+        self._skip = TRANSIENT
 
 
 def _mean(values: Iterable[float]) -> float:

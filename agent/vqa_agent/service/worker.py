@@ -98,7 +98,7 @@ class Worker:
                 self._keeper.see(sample, outcome.findings)
             self._report(capture, outcome.decisions)
             self._progress = monotonic()
-            if self._source.live or self._source.realtime:
+            if isinstance(sample, Picture | Sound) and (self._source.live or self._source.realtime):
                 self._latency = max(self._latency, self._progress - capture.arrived)
             self._throttle.pause(self._stopping)
             if self._stopping.is_set():
