@@ -184,6 +184,11 @@ class StreamSection(Section):
             )
         return self
 
+    @property
+    def unpaced(self) -> bool:
+        """Whether it is a file that is read as fast as possible, and not at the speed of its clock."""
+        return bool(self.url) and not self.realtime and ("://" not in self.url or self.url.startswith("file://"))
+
     @field_validator("defects")
     @classmethod
     def _known_defects(cls, defects: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
