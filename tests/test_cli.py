@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,11 @@ from tests.service.harness import lines
 from vqa_agent.cli import app
 from vqa_agent.config import validate
 from vqa_agent.detect import detectors
-from vqa_agent.event import schema
+from vqa_agent.detect.interface import Severity
+from vqa_agent.event import State, schema
 from vqa_agent.publish.session import connect
 from vqa_agent.service.messages import Signal
-from vqa_agent.service.status import Status, StreamStatus, write
+from vqa_agent.service.status import OpenDefect, RecentEvent, Status, StreamStatus, read, write
 from vqa_agent.simulate import defects, scenes, sounds
 from vqa_agent.simulate.encode import encode
 
@@ -150,6 +152,42 @@ class TestStatus:
         assert values["verdict"]["health"] == "healthy"
         assert values["schema_version"] == 1
         assert values["streams"]["main"]["signal"] == "ok"
+
+    def test_what_is_open_and_the_last_events_are_shown(self, config: Path, tmp_path: Path) -> None:
+        start = datetime.now(UTC) - timedelta(seconds=75)
+        opened = OpenDefect(id="1", defect="black", severity=Severity.MAJOR, start=start)
+        streams = {"main": StreamStatus(state="running", signal=Signal.OK, open=[opened], coverage={"freeze": 0.4})}
+        closed = RecentEvent(
+            id="2",
+            stream="main",
+            defect="silence",
+            state=State.CLOSED,
+            severity=Severity.MINOR,
+            start=start,
+            duration=12,
+        )
+        self.say(tmp_path, streams=streams, recent=[closed])
+        said = invoke("status", "--config", config).stdout
+        assert re.search(r"black +main +major .* 1 min 1[5-9] s", said)
+        assert re.search(r"silence +main +minor .* 12.0 s", said)
+        assert "40% (freeze)" in said
+
+    def test_a_file_that_is_closed_to_this_user_does_not_hide_one_that_is_not(
+        self, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.say(tmp_path)
+        closed = tmp_path / "closed" / "status.json"
+
+        def read_but(path: Path) -> Status:
+            if path == closed:
+                raise PermissionError
+            return read(path)
+
+        monkeypatch.setattr("vqa_agent.cli.status.read", read_but)
+        monkeypatch.setattr("vqa_agent.cli.status.status_paths", lambda _: [closed, tmp_path / "status.json"])
+        assert invoke("status", "--config", config).exit_code == 0
+        monkeypatch.setattr("vqa_agent.cli.status.status_paths", lambda _: [closed])
+        assert "no permission" in invoke("status", "--config", config).stdout
 
     def test_watching_goes_on_until_ctrl_c(self, config: Path, tmp_path: Path) -> None:
         self.say(tmp_path)

@@ -152,6 +152,16 @@ def test_the_environment_comes_last(tmp_path: Path) -> None:
     assert (config.mqtt.url, config.budget.cpu) == ("mqtt://environment", 0.3)
 
 
+def test_a_secret_of_root_is_read_from_where_systemd_put_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = 'password_file = "/etc/vqa-agent/secrets/mqtt-password"\nca_file = "/etc/ssl/ca.pem"\n'
+    path = write(tmp_path, f"[mqtt]\n{keys}")
+    assert load(path, {}).mqtt.password_file == Path("/etc/vqa-agent/secrets/mqtt-password")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/vqa-agent.service")
+    mqtt = load(path, {}).mqtt
+    assert mqtt.password_file == Path("/run/credentials/vqa-agent.service/secret_mqtt-password")
+    assert mqtt.ca_file == Path("/etc/ssl/ca.pem")
+
+
 def test_settings_of_a_detector_reach_it_with_its_own_defaults() -> None:
     config: Config = validate(
         {"stream": [{"name": "a", "url": "x.ts", "defects": {"black": {"set_time": 7, "severity": "minor"}}}]}

@@ -35,6 +35,7 @@ class JournalHandler(logging.Handler):
 
     def __init__(self, address: Path) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))
         self._address = str(address)
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._instead = logging.StreamHandler(sys.stderr)

@@ -58,8 +58,10 @@ import sys
 
 from vqa_agent.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
 """
+"""Guarded, because a worker's process imports the program that started it."""
 
 
 def main() -> None:

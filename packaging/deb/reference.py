@@ -25,7 +25,8 @@ FILES = {
 
 def commands(group: Any = None, above: str = "") -> Iterator[tuple[str, Any]]:
     """Every command with its whole name, such as "models list"."""
-    for name, command in (group or typer.main.get_command(app)).commands.items():
+    known: Any = group or typer.main.get_command(app)
+    for name, command in known.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, f"{above}{name} ")
         else:
@@ -34,7 +35,7 @@ def commands(group: Any = None, above: str = "") -> Iterator[tuple[str, Any]]:
 
 def manual_page() -> str:
     """vqa-agent(1) in roff."""
-    root = typer.main.get_command(app)
+    root: Any = typer.main.get_command(app)
     parts = [
         f'.TH VQA\\-AGENT 1 "" "vqa\\-agent {__version__}"\n.SH NAME\nvqa\\-agent \\- {_roff(_uncapital(root.help))}\n'
         ".SH SYNOPSIS\n.B vqa\\-agent\n.I COMMAND\n[options]\n.SH COMMANDS\n"

@@ -34,7 +34,7 @@ def library(package: importlib.metadata.Distribution) -> dict[str, Any]:
         "version": package.version,
         "purl": reference(package),
     }
-    known = package.metadata.get("License-Expression") or package.metadata.get("License")
+    known = package.metadata.json.get("license_expression") or package.metadata.json.get("license")
     if known and "\n" not in known:
         component["licenses"] = [{"license": {"name": known}}]
     return component

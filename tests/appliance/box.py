@@ -59,10 +59,10 @@ class Box:
         if self._container is None:
             return
         if (first := self._first_process()) is not None:
-            # systemd takes this for "halt" (systemd(1), SIGRTMIN+3).
-            os.kill(first, signal.SIGRTMIN + 3)
+            # systemd takes this for "power off" (systemd(1), SIGRTMIN+4).
+            os.kill(first, signal.SIGRTMIN + 4)
         try:
-            self._container.wait(60)
+            self._container.wait(40)
         except subprocess.TimeoutExpired:
             for process in psutil.Process(self._container.pid).children(recursive=True):
                 process.kill()

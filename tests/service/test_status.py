@@ -10,8 +10,11 @@ from typing import Any, get_args
 
 import pytest
 
+from vqa_agent.detect.interface import Severity
+from vqa_agent.event import Event, State
 from vqa_agent.publish.messages import StreamState
 from vqa_agent.service.messages import Signal
+from vqa_agent.service.report import Recent
 from vqa_agent.service.status import DeliveryStatus, Health, Status, StreamStatus, judge, read, write
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -125,6 +128,27 @@ def test_a_file_that_is_no_status_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match=r".+"):
         read(path)
+
+
+def event(number: int, state: State = State.OPEN) -> Event:
+    return Event(
+        v=1, id=f"{number:026d}", seq=number + 1, boot="b", stream="main", defect="black", state=state,
+        severity=Severity.MAJOR, score=1.0, start=NOW, end=None, pts=0.0, duration=0.0, detail={},
+    )  # fmt: skip
+
+
+def test_the_last_events_are_listed_once_each_and_outlive_a_restart() -> None:
+    recent = Recent()
+    for number in range(12):
+        recent.note(event(number))
+    recent.note(event(5, State.CLOSED))
+    listed = recent.latest()
+    assert [int(each.id) for each in listed] == [5, 11, 10, 9, 8, 7, 6, 4, 3, 2]
+    assert listed[0].state is State.CLOSED
+    again = Recent()
+    again.remember(listed)
+    again.note(event(20))
+    assert [int(each.id) for each in again.latest()] == [20, 5, 11, 10, 9, 8, 7, 6, 4, 3]
 
 
 def test_the_signal_has_the_same_values_in_the_status_and_on_the_wire() -> None:
