@@ -14,7 +14,7 @@ from vqa_agent.cli import app
 from vqa_agent.errors import AgentError, UsageError
 from vqa_agent.sample import LADDER
 
-KNOWN = Capacity("1", {"1080p30": [round(level.share / 2, 4) for level in LADDER], "720p25": [0.1] * len(LADDER)})
+KNOWN = Capacity("1", {"1080p30": [0.5, 0.45, 0.4, 0.3, 0.25, 0.07, 0.05], "720p25": [0.1] * len(LADDER)})
 
 
 def test_every_rung_is_measured_and_leaving_out_pays(monkeypatch: pytest.MonkeyPatch) -> None:

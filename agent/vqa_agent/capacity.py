@@ -31,8 +31,8 @@ CLIP_SECONDS = 4
 WARM_UP = 1.0
 """Media seconds before the measurement, in which models are opened."""
 
-MEASURED = CYCLE
-"""Media seconds that are measured: a whole turn of the levels that look for a part of the time."""
+MEASURED = 2 * CYCLE
+"""Media seconds that are measured: whole turns of the level that looks for a part of the time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,21 +87,21 @@ def test_a_slice_decodes_its_share_and_at_least_one_key_picture(tmp_path: Path) 
     assert all(time % CYCLE <= CYCLE * SLICES.duty + 1 for time in times(pictures))
     assert sum(block.duration for block in sound) == pytest.approx(3 * CYCLE, abs=0.1)
     assert all(sum(begin <= time < begin + CYCLE for time in times(pictures)) for begin in range(3))
-    far = clips.clip(tmp_path / "far.mp4", 3 * CYCLE, rate=5, options={**GOP, "g": "30", "keyint_min": "30"})
+    far = clips.clip(tmp_path / "far.mp4", 3 * CYCLE, rate=5, options={**GOP, "g": "20", "keyint_min": "20"})
     pictures, _, _ = watch(far, {0.0: SLICES})
-    assert times(pictures) == pytest.approx([0, 12], abs=0.3)
+    assert times(pictures) == pytest.approx([0, 4, 8], abs=0.3)
 
 
 def test_a_slice_of_reference_pictures_begins_with_a_key_picture_and_is_whole(tmp_path: Path) -> None:
     options = {"b": "800000", "g": "12", "bf": "2", "flags": "-cgop"}
-    file = clips.clip(tmp_path / "x.ts", 2 * CYCLE, video_codec="mpeg2video", audio_codec="mp2", options=options)
+    file = clips.clip(tmp_path / "x.ts", 8.0, video_codec="mpeg2video", audio_codec="mp2", options=options)
     whole, _, _ = watch(file, {0.0: LADDER[0]})
     exact = {round(picture.time, 2): picture.luma.copy() for picture in whole}
     half = replace(LADDER[0], skip_frame="NONREF", duty=0.5)
     pictures, _, facts = watch(file, {0.0: half, CYCLE * 0.75: LADDER[0]})
     assert of_kind(facts, FactKind.CORRUPT_PICTURE) == of_kind(facts, FactKind.NO_SIGNAL) == []
     assert not any(CYCLE / 2 + 0.6 < time < CYCLE * 0.75 for time in times(pictures))
-    assert len([time for time in times(pictures) if time > CYCLE * 0.75 + 0.6]) > 200
+    assert len([time for time in times(pictures) if time > CYCLE * 0.75 + 0.6]) > 100
     assert all(np.array_equal(picture.luma, exact[round(picture.time, 2)]) for picture in pictures)
 
 

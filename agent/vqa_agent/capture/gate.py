@@ -7,6 +7,9 @@ from typing import Any
 from vqa_agent.sample.ladder import CYCLE, LADDER, Level
 from vqa_agent.sample.sampler import due
 
+EARLY = 0.2
+"""Seconds by which a key picture may come before the next slice of time is due: the clock stands where it was shown."""
+
 LEADING = 2.0
 """Seconds before a key picture within which pictures that follow it in coding may belong."""
 
@@ -73,7 +76,7 @@ class Gate:
         passed = time - self._opened
         if self.level.duty >= 1.0 or 0 <= passed < self.level.duty * CYCLE:
             return True
-        if not key or 0 <= passed < CYCLE:
+        if not key or 0 <= passed < CYCLE - EARLY:
             return False
         self._opened = time
         return True

@@ -118,7 +118,7 @@ class Governor:
         self._window: deque[float] = deque(maxlen=WINDOW)
         self._since_move: deque[float] = deque(maxlen=WINDOW)
         self._skip = TRANSIENT
-        self._climbing = False
+        self._climbing = self._on_trial = False
         self._strained = self._tried = float("-inf")
 
     @property
@@ -176,12 +176,17 @@ class Governor:
             slowest = max(late, key=self._greed)
             return self._move({**self._levels, slowest: self._seats[slowest].level + 1}, now)
         if len(self._since_move) < ENOUGH:
-            believed = self.budget if self._climbing else self.budget * (1 + JUMP_ABOVE)
+            believed = self._bound if self._climbing else self.budget * (1 + JUMP_ABOVE)
             return self._fall(now, JUMP) if self._latest > believed else {}
         settled = len(self._since_move) == WINDOW and _mean(self._since_move) > self.budget * SETTLED
-        if self._forecast > self.budget or settled:
+        if self._forecast > self._bound or settled:
             return self._fall(now, JUMP if self._latest > self.budget else WINDOW)
         return self._climb(now)
+
+    @property
+    def _bound(self) -> float:
+        """Cores above which something falls: a rung that was only tried must leave room, or is left again."""
+        return self.budget * (AIM if self._on_trial else 1.0)
 
     @property
     def _latest(self) -> float:
@@ -249,7 +254,9 @@ class Governor:
             dearer = seat.prices.price(above, seat.level, rates[name]) - rates[name]
             if use + dearer / 2 <= self.budget:
                 self._tried = now
-                return self._move({**self._levels, name: above}, now)
+                moved = self._move({**self._levels, name: above}, now)
+                self._on_trial = True
+                return moved
         return {}
 
     def _spread(self, levels: dict[str, int], rates: dict[str, float], room: float, ready: list[str]) -> None:
@@ -277,6 +284,7 @@ class Governor:
             seat.move(level, now)
         if moved:
             self._climbing = not any(self._seats[name].fell == now for name in moved)
+            self._on_trial = False
             self._settle()
         return moved
 
