@@ -4,6 +4,7 @@
       + ConfigError      the configuration is refused (exit 78, EX_CONFIG)
       + InputError       an input cannot be read (exit 2 in `analyze`)
       + DeliveryError    the broker or the outbox refuses
+      + ModelError       a network cannot be loaded or run
       + UsageError       the command line asks for something that is not there
 
 Every message is one line that says what was being done, on what, why it failed, and what to do.
@@ -39,6 +40,10 @@ class InputError(AgentError):
 
 class DeliveryError(AgentError):
     """Events cannot be stored or sent."""
+
+
+class ModelError(AgentError):
+    """A network cannot be loaded: unknown, missing, damaged, or without its runtime."""
 
 
 class UsageError(AgentError):

@@ -12,6 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from vqa_agent.detect.interface import Detector, Finding
+from vqa_agent.errors import AgentError
 from vqa_agent.media import Fact, Picture, Sample, Sound
 
 log = logging.getLogger(__name__)
@@ -116,8 +117,10 @@ class Suite:
             findings = list(ask())
         except Exception as error:
             account.failures += 1
-            account.failures_in_a_row += 1
-            account.last_failure = f"{type(error).__name__}: {error}"
+            # What a person must put right, such as a damaged model, is not better at the next look.
+            hopeless = isinstance(error, AgentError)
+            account.failures_in_a_row = MAX_FAILURES if hopeless else account.failures_in_a_row + 1
+            account.last_failure = str(error) if hopeless else f"{type(error).__name__}: {error}"
             log.warning(
                 "detector %s failed (%s)%s",
                 seat.detector.name,
