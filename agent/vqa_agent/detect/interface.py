@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vqa_agent.media import Sample
+
 Reads: TypeAlias = Literal["video", "audio", "transport", "both"]
 Cost: TypeAlias = Literal["cheap", "moderate", "neural"]
 Region: TypeAlias = tuple[float, float, float, float]
@@ -83,7 +85,8 @@ class Finding:
     `bad` is the detector's own reading of `score` (0..1, higher is worse). `certain` marks evidence that natural
     material cannot show (bit-identical pictures, digital zero). `start` may lie before the sample that completed it.
     `defect` names another defect than the detector's own where one detector sees several; `severity` overrides the
-    setting where the evidence itself says how much it matters.
+    setting where the evidence itself says how much it matters. One that is not `conclusive` says that nobody can tell:
+    the judge passes over it.
     """
 
     detector: str
@@ -96,6 +99,7 @@ class Finding:
     detail: Mapping[str, Any] = field(default_factory=dict)
     defect: str = ""
     severity: Severity | None = None
+    conclusive: bool = True
 
     @property
     def names(self) -> str:
@@ -122,6 +126,10 @@ class Detector(Generic[S]):
         self.settings = settings
         self.profile = profile
         self.reset()
+
+    def wants(self, sample: Sample, neural: bool) -> bool:
+        """Whether `sample` is shown to this detector; `neural` says that the budget has a look for networks now."""
+        return neural or self.cost != "neural"
 
     def look(self, sample: Any, /) -> Iterable[Finding]:
         """Findings that `sample` completes. Samples come in the order of their presentation time."""

@@ -72,9 +72,8 @@ class Suite:
         """Show `sample` to every detector that reads it. `neural=False` passes over the costly ones this time."""
         findings: list[Finding] = []
         for seat in self._by_type[type(sample)]:
-            if seat.account.aside or (not neural and seat.detector.cost == "neural"):
-                continue
-            findings += self._ask(seat, sample)
+            if not seat.account.aside and seat.detector.wants(sample, neural):
+                findings += self._ask(seat, sample)
         return findings
 
     def offer(self, sample: Sample, left_out: float = 0.0) -> None:

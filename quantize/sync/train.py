@@ -1,0 +1,148 @@
+"""Train the towers: python -m quantize.sync.train --media DIR
+
+1. For each fold of speakers, towers that never saw them. They tell the offset of each of the fold's recordings.
+2. The same towers go on, on recordings that were moved by these offsets; they give the figures on unseen speakers.
+3. Towers trained on all speakers, moved likewise: these are brought to INT8 and shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from quantize.setup import read_config, seed_everything
+from quantize.sync.network import Towers, loss_of
+from quantize.sync.simulate import (
+    MARGIN,
+    Clip,
+    Floats,
+    Sequencer,
+    noises,
+    prepare,
+    sequences,
+    voice_rows,
+)
+from vqa_agent.lipsync.embed import ROWS_PER_SLOT, stacks_of, windows_of
+from vqa_agent.lipsync.follow import SLOT
+from vqa_agent.lipsync.similarity import REACH, Fit, distances, fit
+from vqa_agent.lipsync.voice import normalise
+
+CONFIG = Path(__file__).with_name("config.toml")
+
+SURE = 0.08
+"""Least confidence with which a recording's own offset is believed."""
+
+
+def folds_of(clips: Sequence[Clip], config: Mapping[str, Any]) -> list[set[str]]:
+    """Speakers that are held out together: of about the same number of slots, real and generated in each."""
+    groups: list[set[str]] = [set() for _ in range(config["count"])]
+    held = [0] * config["count"]
+    for kind in ("real", "generated"):
+        slots = {clip.speaker: 0 for clip in clips if clip.kind == kind}
+        for clip in clips:
+            if clip.kind == kind:
+                slots[clip.speaker] += min(clip.slots, 400)
+        for speaker in sorted(slots, key=lambda name: (-slots[name], name)):
+            fold = int(np.argmin(held))
+            groups[fold].add(speaker)
+            held[fold] += min(slots[speaker], config["most"])
+    return groups
+
+
+def train(
+    clips: Sequence[Clip], noise: Sequence[Floats], config: Mapping[str, Any], seed: int, start: Towers | None = None
+) -> Towers:
+    """Towers trained for `steps` steps on `clips`, from `start` where it is given."""
+    settings = config["train"]
+    seed_everything(seed)
+    towers = Towers({**config["draw"], **settings}).to(memory_format=torch.channels_last)
+    if start is not None:
+        towers.load_state_dict(start.state_dict())
+    optimiser = torch.optim.AdamW(towers.parameters(), settings["rate"], weight_decay=settings["weight_decay"])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings["rate"], settings["steps"], pct_start=0.15)
+    batches = sequences(clips, Sequencer(noise, config["draw"], seed), settings["batch"], settings["length"])
+    towers.train()
+    begun, losses = time.monotonic(), []
+    for step in range(1, settings["steps"] + 1):
+        stacks, windows = (torch.from_numpy(each) for each in next(batches))
+        stacks = stacks.contiguous(memory_format=torch.channels_last)
+        loss = loss_of(towers, stacks, windows, settings["length"], settings["neighbour"])
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(towers.parameters(), 2.0)
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        if step % 50 == 0:
+            print(f"step {step}: loss {np.mean(losses[-50:]):.3f}, {time.monotonic() - begun:.0f} s", flush=True)
+    return towers.eval()
+
+
+def table_of(towers: Towers, clip: Clip) -> Floats:
+    """`distances` over the whole of a recording."""
+    rows, columns = MARGIN
+    stacks = stacks_of(clip.cuts[:, rows:-rows, columns:-columns])
+    voice = normalise(voice_rows(clip.wave))
+    first, count = ROWS_PER_SLOT * (clip.first - REACH), clip.slots + 2 * REACH
+    windows = windows_of(voice, first, count)
+    with torch.inference_mode():
+        mouths, voices = towers(torch.from_numpy(stacks), torch.from_numpy(windows))
+    middles = first + ROWS_PER_SLOT * (np.arange(count) + 0.5)
+    heard = (middles >= 0) & (middles < len(voice))
+    return distances(mouths.numpy(), np.where(heard[:, None], voices.numpy(), np.nan).astype(np.float32))
+
+
+def own_offsets(towers: Towers, clips: Sequence[Clip]) -> dict[str, Fit | None]:
+    """The offset of each recording, over the whole of it, or over all takes of a speaker who has many."""
+    tables: dict[str, list[Floats]] = {}
+    for clip in clips:
+        tables.setdefault(_take(clip), []).append(table_of(towers, clip))
+    fits = {name: fit(np.concatenate(parts)) for name, parts in tables.items()}
+    return {clip.name: fits[_take(clip)] for clip in clips}
+
+
+def _take(clip: Clip) -> str:
+    """What shares one offset: takes of one corpus were recorded by one machine."""
+    return clip.name if clip.name.count("/") == 1 else clip.speaker
+
+
+def shifted(clips: Sequence[Clip], offsets: Mapping[str, Fit | None]) -> list[Clip]:
+    """The recordings with the offsets that are sure and near zero; others as they are."""
+    moved = []
+    for clip in clips:
+        found = offsets.get(clip.name)
+        sure = found is not None and found.confidence >= SURE and abs(found.offset) <= 8
+        moved.append(replace(clip, offset=found.offset * SLOT) if found is not None and sure else clip)
+    return moved
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--media", type=Path, required=True, help="folder of the recordings")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
+    parser.add_argument("--only", type=int, help="train one fold's first towers only")
+    arguments = parser.parse_args()
+    config = read_config(CONFIG)
+    clips, noise = prepare(arguments.media, config), noises(arguments.media)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    folds = folds_of(clips, config["folds"])
+    for number, held in enumerate(folds):
+        if arguments.only not in (None, number):
+            continue
+        print(f"fold {number} holds out {', '.join(sorted(held))}", flush=True)
+        towers = train([clip for clip in clips if clip.speaker not in held], noise, config, config["seed"] + number)
+        torch.save({"config": config, "state": towers.state_dict()}, arguments.out / f"first{number}.pt")
+        for name, found in own_offsets(towers, [clip for clip in clips if clip.speaker in held]).items():
+            if found is not None:
+                print(f"{name}: {found.milliseconds:+.0f} ms, confidence {found.confidence:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
