@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from quantize import cache
 from quantize.setup import read_config, seed_everything
 from quantize.sync.network import Towers, loss_of
 from quantize.sync.simulate import (
@@ -35,6 +36,8 @@ from vqa_agent.lipsync.similarity import REACH, Fit, distances, fit
 from vqa_agent.lipsync.voice import normalise
 
 CONFIG = Path(__file__).with_name("config.toml")
+
+CHECKPOINTS = cache.FOLDER / "sync"
 
 SURE = 0.08
 """Least confidence with which a recording's own offset is believed."""
@@ -123,25 +126,74 @@ def shifted(clips: Sequence[Clip], offsets: Mapping[str, Fit | None]) -> list[Cl
     return moved
 
 
+class Workshop:
+    """The recordings, and the towers of each stage: trained, or read from `out` where they were trained before."""
+
+    def __init__(self, media: Path, out: Path, config: Mapping[str, Any]) -> None:
+        self.out, self.config = out, config
+        self.clips, self.noise = prepare(media, config), noises(media)
+        self.folds = folds_of(self.clips, config["folds"])
+        out.mkdir(parents=True, exist_ok=True)
+
+    def held_out(self, fold: int) -> list[Clip]:
+        return [clip for clip in self.clips if clip.speaker in self.folds[fold]]
+
+    def first(self, fold: int | None) -> Towers:
+        """Towers that take every recording as in sync; `fold` is held out."""
+        return self._stage("first", fold, "first", self.clips, None)
+
+    def second(self, fold: int | None) -> Towers:
+        """The same, trained further on recordings that were brought in sync."""
+        moved = shifted(self.clips, self.offsets())
+        return self._stage("second", fold, "second", moved, self.first(fold))
+
+    def offsets(self) -> dict[str, Fit | None]:
+        """Each recording's own offset, by the towers that never saw its speaker."""
+        found: dict[str, Fit | None] = {}
+        for fold in range(len(self.folds)):
+            found |= own_offsets(self.first(fold), self.held_out(fold))
+        return found
+
+    def _stage(self, name: str, fold: int | None, settings: str, clips: Sequence[Clip], start: Towers | None) -> Towers:
+        config = {**self.config, "train": {**self.config["train"], **self.config[settings]}}
+        path = self.out / f"{name}-{'all' if fold is None else fold}.pt"
+        if path.exists():
+            return load(path)
+        held = self.folds[fold] if fold is not None else set()
+        print(f"{path.stem}: holds out {', '.join(sorted(held)) or 'nobody'}", flush=True)
+        seed = config["seed"] + (fold or 0) + 100 * (start is not None)
+        towers = train([clip for clip in clips if clip.speaker not in held], self.noise, config, seed, start)
+        torch.save({"config": config, "state": towers.state_dict()}, path)
+        return towers
+
+
+def load(path: Path) -> Towers:
+    """Towers from a checkpoint, ready to be used."""
+    stored = torch.load(path, weights_only=True)
+    towers = Towers({**stored["config"]["draw"], **stored["config"]["train"]})
+    towers.load_state_dict(stored["state"])
+    return towers.eval()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--media", type=Path, required=True, help="folder of the recordings")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
-    parser.add_argument("--only", type=int, help="train one fold's first towers only")
+    parser.add_argument("--out", type=Path, default=CHECKPOINTS, help="folder of the checkpoints")
+    parser.add_argument("--stage", choices=["first", "folds", "all"], default="all", help="how far to go")
     arguments = parser.parse_args()
-    config = read_config(CONFIG)
-    clips, noise = prepare(arguments.media, config), noises(arguments.media)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    folds = folds_of(clips, config["folds"])
-    for number, held in enumerate(folds):
-        if arguments.only not in (None, number):
-            continue
-        print(f"fold {number} holds out {', '.join(sorted(held))}", flush=True)
-        towers = train([clip for clip in clips if clip.speaker not in held], noise, config, config["seed"] + number)
-        torch.save({"config": config, "state": towers.state_dict()}, arguments.out / f"first{number}.pt")
-        for name, found in own_offsets(towers, [clip for clip in clips if clip.speaker in held]).items():
-            if found is not None:
-                print(f"{name}: {found.milliseconds:+.0f} ms, confidence {found.confidence:.3f}", flush=True)
+    workshop = Workshop(arguments.media, arguments.out, read_config(CONFIG))
+    if arguments.stage == "first":
+        workshop.first(None)
+        return
+    for fold in range(len(workshop.folds)):
+        workshop.first(fold)
+    for name, found in workshop.offsets().items():
+        if found is not None and "grid" not in name:
+            print(f"{name}: {found.milliseconds:+.0f} ms, confidence {found.confidence:.3f}", flush=True)
+    for fold in range(len(workshop.folds)):
+        workshop.second(fold)
+    if arguments.stage == "all":
+        workshop.second(None)
 
 
 if __name__ == "__main__":

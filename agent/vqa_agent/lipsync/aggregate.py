@@ -72,7 +72,7 @@ class Opinion:
     windows: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Vote:
     talker: int
     rows: Floats
