@@ -79,11 +79,10 @@ def manual(detector: type[Detector[Any]]) -> str:
 
 def commands() -> str:
     """Every command with its options and examples."""
-    group: Any = typer.main.get_command(app)
     parts = [
         "# Commands\n\nErrors are one line on stderr; a command that needs no more than it was given ends with 0.\n"
     ]
-    for name, command in group.commands.items():
+    for name, command in known_commands():
         parts.append(f"\n## vqa-agent {name}\n\n{inspect.cleandoc(command.help)}\n\n")
         rows = list(_parameters(command))
         if rows:
@@ -92,6 +91,15 @@ def commands() -> str:
         if examples:
             parts.append("\n" + "\n".join(f"    {example}" for example in examples) + "\n")
     return "".join(parts)
+
+
+def known_commands(group: Any = None, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command with its whole name, such as "models list"."""
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from known_commands(command, f"{above}{name} ")
+        else:
+            yield above + name, command
 
 
 def _parameters(command: Any) -> Iterator[str]:

@@ -9,5 +9,6 @@
     samples.py      what agents in the field were least sure about
     <model>/        one folder per model: config.toml, simulate.py, train.py, evaluate.py
 
-Each model is made again by `python -m quantize.<model>.train --media DIR`, all of them by `make models MEDIA=DIR`.
+A training leaves its float network beside the prepared data as NAME.fp32.onnx, for benchmarks/models.py. Each model is
+made again by `python -m quantize.<model>.train --media DIR`, all of them by `make models MEDIA=DIR`.
 """

@@ -9,23 +9,27 @@ from typing import Any
 OPSET = 18
 
 
-def export_onnx(module: Any, inputs: Mapping[str, Any], outputs: Sequence[str], out: Path) -> Path:
+def export_onnx(
+    module: Any, inputs: Mapping[str, Any], outputs: Sequence[str], out: Path, batches: Mapping[str, str] | None = None
+) -> Path:
     """Write `module`, in evaluation mode, as it maps the example tensors `inputs`, by name, to `outputs`.
 
-    The first axis of each input is free. Returns `out`.
+    The first axis of each tensor is free, and of one length for all but those that `batches` gives another name: two
+    networks in one file need not agree. Returns `out`.
     """
     import torch
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    batch = {name: {0: "batch"} for name in (*inputs, *outputs)}
+    batch = torch.export.Dim("batch")
     torch.onnx.export(
         module.eval(),
         tuple(inputs.values()),
         str(out),
         input_names=list(inputs),
         output_names=list(outputs),
-        dynamic_axes=batch,
+        dynamic_shapes=[{0: batch} for _ in inputs],
         opset_version=OPSET,
-        dynamo=False,
+        external_data=False,
+        verbose=False,
     )
     return out

@@ -1,6 +1,7 @@
 """A float network to the INT8 files that are shipped: static QDQ, signed weights and activations, scales per channel.
 
-The layer before each output stays in float: it costs next to nothing there, and rounding it moves every score. A twin
+The last layer before each output, and what joins or pools its inputs, stays in float: it costs next to nothing there,
+and rounding it moves every score. A twin
 with 7-bit weights is made beside it: without an 8-bit dot product (AVX2 alone), x86 adds products in 16 bits, and
 8-bit weights overflow them.
 """
@@ -21,6 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 Feed = dict[str, NDArray[np.float32]]
 
 WEIGHTED = {"Conv", "Gemm", "MatMul", "ConvTranspose"}
+POOLING = {"AveragePool", "Concat", "Flatten", "GlobalAveragePool", "ReduceMax", "ReduceMean", "Reshape", "Sigmoid"}
 
 METHODS = {
     "minmax": (CalibrationMethod.MinMax, {}),
@@ -97,15 +99,14 @@ def _kept(model: Any, names: Collection[str], heads: bool) -> list[str]:
 
 
 def _heads(graph: Any) -> Iterator[str]:
-    """The last layer with weights before each output."""
+    """The last layer with weights before each output, what comes after it, and what pools or joins its inputs."""
     maker = {output: node for node in graph.node for output in node.output}
-    waiting, seen = [output.name for output in graph.output], set()
+    waiting, seen = [(output.name, False) for output in graph.output], set()
     while waiting:
-        node = maker.get(waiting.pop())
-        if node is None or node.name in seen:
+        tensor, past_head = waiting.pop()
+        node = maker.get(tensor)
+        if node is None or node.name in seen or (past_head and node.op_type not in POOLING):
             continue
         seen.add(node.name)
-        if node.op_type in WEIGHTED:
-            yield node.name
-        else:
-            waiting += node.input
+        yield node.name
+        waiting += [(name, past_head or node.op_type in WEIGHTED) for name in node.input]

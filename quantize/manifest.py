@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from vqa_agent.infer.manifest import MANIFEST, MODELS, ModelFile, ModelInfo, Tensor, read_manifest
-from vqa_agent.sample_config import toml_value
 
 HEAD = "# What the models are. Written by quantize.manifest; the agent refuses a file whose SHA-256 differs.\n"
 
@@ -56,4 +57,17 @@ def _file(path: Path) -> ModelFile:
 
 def _entry(info: ModelInfo) -> str:
     values = info.model_dump(mode="json", exclude={"name"}, exclude_none=True)
-    return f"\n[{info.name}]\n" + "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items() if value)
+    return f"\n[{info.name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in values.items() if value)
+
+
+def _toml(value: Any) -> str:
+    """A value in TOML: JSON's numbers, strings and lists are TOML's, its objects are not."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(name)} = {_toml(part)}" for name, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

@@ -20,6 +20,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from vqa_agent.detect.interface import Profile, Settings, detectors
 from vqa_agent.errors import ConfigError, not_known
 from vqa_agent.expect import Expect
+from vqa_agent.infer.runtimes import Choice
 
 DEFAULT_PATH = Path("/etc/vqa-agent/agent.toml")
 DEFAULT_STATE_DIR = Path("/var/lib/vqa-agent")
@@ -121,6 +122,16 @@ class OutboxSection(Section):
     max_age: Seconds = Field(72 * 3600.0, description="Events older than this are given up.")
 
 
+class InferSection(Section):
+    backend: Choice = Field("auto", description="What runs the networks; auto times both here once, keeps the faster.")
+
+
+class SamplesSection(Section):
+    enabled: bool = Field(False, description="Keep pictures and sounds about which a network was unsure, on this box.")
+    max_size: Bytes = Field(500_000_000, description="Most that they take on disk; the least interesting go first.")
+    directory: Path | None = Field(None, description="Where they are kept; else the folder samples in agent.state_dir.")
+
+
 def _setting_faults(detector: str, values: Mapping[str, Any]) -> list[InitErrorDetails]:
     """What is wrong with the settings given to one detector, each fault with its key."""
     known = detectors()
@@ -179,7 +190,13 @@ class Config(Section):
     budget: BudgetSection = BudgetSection()
     mqtt: MqttSection = MqttSection()
     outbox: OutboxSection = OutboxSection()
+    infer: InferSection = InferSection()
+    samples: SamplesSection = SamplesSection()
     stream: list[StreamSection] = Field(default_factory=list)
+
+    @property
+    def samples_directory(self) -> Path:
+        return self.samples.directory or self.agent.state_dir / "samples"
 
     @field_validator("stream")
     @classmethod

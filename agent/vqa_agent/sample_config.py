@@ -15,8 +15,10 @@ from vqa_agent.config import (
     WRITTEN_AS,
     AgentSection,
     BudgetSection,
+    InferSection,
     MqttSection,
     OutboxSection,
+    SamplesSection,
     Section,
     StreamSection,
 )
@@ -37,6 +39,7 @@ WRITTEN = {
     ("budget", "memory"): '"600M"',
     ("outbox", "max_size"): '"64M"',
     ("outbox", "max_age"): '"72h"',
+    ("samples", "max_size"): '"500M"',
 }
 """Defaults as a person writes them."""
 
@@ -48,6 +51,7 @@ EXAMPLES = {
     ("mqtt", "ca_file"): '"/etc/vqa-agent/ca.pem"',
     ("mqtt", "cert_file"): '"/etc/vqa-agent/agent.pem"',
     ("mqtt", "key_file"): '"/etc/vqa-agent/agent.key"',
+    ("samples", "directory"): '"/srv/vqa-agent/samples"',
     ("stream", "name"): '"main-hall"',
     ("stream", "url"): '"rtsp://192.0.2.10/main"',
     ("stream", "command"): '["ffmpeg", "-i", "srt://192.0.2.20:9000", "-c", "copy", "-f", "mpegts", "-"]',
@@ -61,6 +65,8 @@ SECTIONS: tuple[tuple[str, type[Section]], ...] = (
     ("budget", BudgetSection),
     ("mqtt", MqttSection),
     ("outbox", OutboxSection),
+    ("infer", InferSection),
+    ("samples", SamplesSection),
 )
 
 

@@ -66,7 +66,7 @@ def feeds(count: int = 8, seed: int = 1) -> list[dict[str, np.ndarray]]:
     return [
         {
             "tile": rng.standard_normal(SHAPE, dtype=np.float32),
-            "context": rng.standard_normal((SHAPE[0], 1), dtype=np.float32),
+            "context": rng.uniform(-1, 1, (SHAPE[0], 1)).astype(np.float32),
         }
         for _ in range(count)
     ]

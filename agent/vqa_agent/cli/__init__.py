@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from vqa_agent.cli import analyze, check, demo, detectors, reference, run, status, watch
+from vqa_agent.cli import analyze, check, demo, detectors, models, reference, run, samples, status, watch
 from vqa_agent.console import err
 from vqa_agent.errors import AgentError
 
@@ -39,6 +39,8 @@ app.command(epilog=status.EXAMPLES)(status.status)
 app.command(epilog=analyze.EXAMPLES)(analyze.analyze)
 app.command(epilog=check.EXAMPLES)(check.check)
 app.command("detectors", epilog=detectors.EXAMPLES)(detectors.show_detectors)
+app.add_typer(models.app, name="models")
+app.add_typer(samples.app, name="samples")
 app.command(epilog=watch.EXAMPLES)(watch.watch)
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=reference.CONFIG_EXAMPLES)(reference.config)

@@ -65,6 +65,8 @@ def analyze(
     "duration", "score", "severity", "region" and "detail" (and "input" where several are given). A live input is
     looked at until --limit or Ctrl-C, and its events are printed as they end.
 
+    A detector that fails is named on stderr, and the others go on.
+
     Exit status: 0 whether or not there are defects, 2 where an input cannot be read.
     """
     set_up_logging("error")
@@ -80,6 +82,8 @@ def analyze(
             except InputError as error:
                 failed = True
                 err.print(f"vqa-agent: {error}", markup=False)
+            else:
+                _tell_failures(chapters[-1].summary)
     if not as_json:
         _print_table(chapters, to_stderr=findings == Path("-"))
     if report is not None and chapters:
@@ -89,6 +93,15 @@ def analyze(
         raise typer.Exit(InputError.exit_code)
     if any(chapter.summary.interrupted and not _is_live(chapter.summary) for chapter in chapters):
         raise typer.Exit(130)
+
+
+def _tell_failures(summary: Summary) -> None:
+    """Name the detectors that failed: without them, "no defects" would say more than is known."""
+    for name, account in summary.accounts.items():
+        if account.failures:
+            aside = ", and was put aside" if account.aside else ""
+            reason = f"detector {name} failed{aside}: {account.last_failure}"
+            err.print(f"vqa-agent: analysing {summary.input}: {reason}", markup=False)
 
 
 def _is_live(summary: Summary) -> bool:

@@ -86,7 +86,8 @@ class Finding:
     material cannot show (bit-identical pictures, digital zero). `start` may lie before the sample that completed it.
     `defect` names another defect than the detector's own where one detector sees several; `severity` overrides the
     setting where the evidence itself says how much it matters. One that is not `conclusive` says that nobody can tell:
-    the judge passes over it.
+    the judge passes over it. `uncertainty` (0..1) is how unsure a network was; a sample with much of it may be kept for
+    a person to label.
     """
 
     detector: str
@@ -100,6 +101,7 @@ class Finding:
     defect: str = ""
     severity: Severity | None = None
     conclusive: bool = True
+    uncertainty: float | None = None
 
     @property
     def names(self) -> str:

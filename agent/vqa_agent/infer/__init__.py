@@ -10,7 +10,17 @@ Opening costs tens of milliseconds and memory: a detector opens its model at its
 
 from vqa_agent.infer.choice import prefer
 from vqa_agent.infer.manifest import MODELS, ModelInfo, read_manifest
-from vqa_agent.infer.model import Model, open_model
+from vqa_agent.infer.model import Model, open_model, uncertainty
 from vqa_agent.infer.runtimes import RUNTIMES, Backend
 
-__all__ = ["MODELS", "RUNTIMES", "Backend", "Model", "ModelInfo", "open_model", "prefer", "read_manifest"]
+__all__ = [
+    "MODELS",
+    "RUNTIMES",
+    "Backend",
+    "Model",
+    "ModelInfo",
+    "open_model",
+    "prefer",
+    "read_manifest",
+    "uncertainty",
+]

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from signal import Signals
 from typing import Any
 
-from vqa_agent.config import StreamSection
+from vqa_agent.config import Config, StreamSection
 from vqa_agent.event import EventDraft
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
 from vqa_agent.service.worker import Task, work
@@ -57,13 +57,13 @@ class _Run:
 class WatchedStream:
     """A stream, kept watched. All moments are monotonic seconds, given from outside."""
 
-    def __init__(self, section: StreamSection, log_level: str = "info") -> None:
+    def __init__(self, section: StreamSection, config: Config | None = None) -> None:
         self.section = section
         self.beat: Beat | None = None
         self.state = State.STARTING
         self.reason = ""
         self.restarts = 0
-        self._log_level = log_level
+        self._config = config or Config()
         self._level = 0
         self._run: _Run | None = None
         self._failures = 0
@@ -92,7 +92,7 @@ class WatchedStream:
         if self._run or self.state is State.ENDED or now < self._due:
             return
         ours, theirs = CONTEXT.Pipe()
-        task = Task(self.section, self._level, self._log_level)
+        task = Task(self.section, self._level, self._config)
         process = CONTEXT.Process(target=work, args=(task, theirs), name=f"vqa {self.name}", daemon=True)
         process.start()
         theirs.close()

@@ -179,7 +179,7 @@ class Supervisor:
                     self._herald.forget_stream(name)
         for name, section in wanted.items():
             if name not in self._streams:
-                self._streams[name] = WatchedStream(section, config.agent.log_level)
+                self._streams[name] = WatchedStream(section, config)
                 self._streams[name].set_level(self._governor.level(name))
                 self._streams[name].start(moment)
         self._governor.budget = config.budget.cpu

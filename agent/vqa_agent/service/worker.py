@@ -12,7 +12,7 @@ import resource
 import signal
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from time import monotonic
 from typing import Any
@@ -20,10 +20,12 @@ from typing import Any
 import psutil
 
 from vqa_agent.capture import Capture, Source, open_source
-from vqa_agent.config import StreamSection
+from vqa_agent.config import Config, StreamSection
 from vqa_agent.errors import AgentError
 from vqa_agent.event import draft
+from vqa_agent.infer import prefer
 from vqa_agent.judge import Decision
+from vqa_agent.learning import Keeper, SampleStore
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
 from vqa_agent.pipeline import Pipeline, build_detectors
@@ -38,11 +40,11 @@ _MISSING = {"all": Signal.LOST, "video": Signal.NO_VIDEO, "audio": Signal.NO_AUD
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a worker is to watch, on which rung it begins, and from which level on it logs."""
+    """What a worker is to watch, on which rung it begins, and the configuration that all streams share."""
 
     stream: StreamSection
     level: int = 0
-    log_level: str = "info"
+    config: Config = field(default_factory=Config)
 
 
 class Worker:
@@ -54,6 +56,7 @@ class Worker:
         chosen = build_detectors(stream.profile, stream.defects, expect=expect)
         self._pipeline = Pipeline(chosen, stream.profile)
         self._pipeline.sampler.index = task.level
+        self._keeper = _keeper(task)
         self._pipe = pipe
         self._sending = threading.Lock()
         self._capture: Capture | None = None
@@ -80,7 +83,10 @@ class Worker:
     def _watch(self, capture: Capture) -> None:
         for sample in capture.samples():
             self._note(sample)
-            self._report(capture, self._pipeline.feed(sample).decisions)
+            outcome = self._pipeline.feed(sample)
+            if self._keeper is not None:
+                self._keeper.see(sample, outcome.findings)
+            self._report(capture, outcome.decisions)
             self._progress = monotonic()
             if self._stopping.is_set():
                 break
@@ -160,6 +166,13 @@ class Worker:
         )
 
 
+def _keeper(task: Task) -> Keeper | None:
+    config = task.config
+    if not config.samples.enabled:
+        return None
+    return Keeper(task.stream.name, SampleStore(config.samples_directory, config.samples.max_size))
+
+
 def work(task: Task, pipe: Connection) -> None:
     """Entry point of the process."""
     # Ctrl-C and systemd may signal every process of the service; the supervisor alone decides, through the pipe.
@@ -167,5 +180,6 @@ def work(task: Task, pipe: Connection) -> None:
     signal.signal(signal.SIGINT, lambda number, frame: None)
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     signal.signal(signal.SIGHUP, lambda number, frame: None)
-    set_up_logging(task.log_level)
+    set_up_logging(task.config.agent.log_level)
+    prefer(task.config.infer.backend, task.config.agent.state_dir)
     Worker(task, pipe).run()
