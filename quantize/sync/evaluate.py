@@ -87,7 +87,9 @@ def record(media: Path, file: str, speaker: str, kind: str, find: Find) -> Recor
                 if not fragments or sample.time >= fragments[-1].end - 1e-3:
                     fragments.append(Fragment(sample.time, sample.time + SECONDS, find))
                 fragments[-1].watch(sample)
-    return Recording(file, speaker, kind, [each for each in fragments if each.seen_until - each.start >= SHORTEST], sounds)
+    return Recording(
+        file, speaker, kind, [each for each in fragments if each.seen_until - each.start >= SHORTEST], sounds
+    )
 
 
 def listen(sounds: Iterable[Sound], shift: float) -> Listener:
@@ -98,10 +100,12 @@ def listen(sounds: Iterable[Sound], shift: float) -> Listener:
     return listener
 
 
-def trials(recordings: Sequence[Recording], model_of: Callable[[str], Model], shifts: Sequence[int] = SHIFTS) -> list[Trial]:
+def trials(
+    recordings: Sequence[Recording], model_of: Callable[[str], Model], shifts: Sequence[int] = SHIFTS
+) -> list[Trial]:
     """Every fragment with every shift, and with the voices of others. `model_of` gives the model for a speaker."""
     rng = np.random.default_rng(0)
-    found = []
+    found: list[Trial] = []
     moves = sorted({sign * shift / 1000 for shift in shifts for sign in (-1, 1)})
     for recording in recordings:
         model = model_of(recording.speaker)
@@ -139,7 +143,9 @@ def conclusive(trial: Trial, confidence: float) -> bool:
 
 def least_confidence(found: Sequence[Trial], errors: float) -> float:
     """The least confidence with which at most a share `errors` of the verdicts is wrong, with own and other voices."""
-    sure = sorted((trial for trial in found if trial.opinion.reason is None), key=lambda trial: -trial.opinion.confidence)
+    sure = sorted(
+        (trial for trial in found if trial.opinion.reason is None), key=lambda trial: -trial.opinion.confidence
+    )
     wrong = np.cumsum([not trial.right for trial in sure]) / np.arange(1, len(sure) + 1)
     good = np.flatnonzero(wrong <= errors)
     return float(sure[int(good[-1])].opinion.confidence) if len(good) else float("inf")
@@ -157,14 +163,14 @@ def scores(found: Sequence[Trial], confidence: float) -> dict[str, float]:
     errors: NDArray[np.float64] = np.abs([trial.error for trial in sure]) * 1000
     if not sure:
         return {"fragments": len(own), "coverage": 0.0}
-    still = [not out_of_sync(trial.opinion.offset - trial.own) for trial in sure if not trial.shift]  # type: ignore[operator]
-    moved = [out_of_sync(trial.opinion.offset - trial.own) for trial in sure if abs(trial.shift) >= 0.24]  # type: ignore[operator]
+    still = [not out_of_sync(trial.error + trial.shift) for trial in sure if not trial.shift]
+    moved = [out_of_sync(trial.error + trial.shift) for trial in sure if abs(trial.shift) >= 0.24]
     return {
         "fragments": len(own),
         "coverage": len(sure) / len(own),
         "median_error_ms": float(np.median(errors)),
         "p90_error_ms": float(np.quantile(errors, 0.9)),
-        "balanced_accuracy": float((np.mean(still or [np.nan]) + np.mean(moved or [np.nan])) / 2),
+        "balanced_accuracy": float(np.mean(still) + np.mean(moved)) / 2 if still and moved else np.nan,
         "wrong_share": float(np.mean([not trial.right for trial in sure])),
         "stranger_verdicts": float(np.mean([conclusive(trial, confidence) for trial in others])) if others else 0.0,
     }

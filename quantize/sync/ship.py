@@ -44,9 +44,9 @@ class Pair(nn.Module):
 
 def export(towers: Towers, out: Path) -> Path:
     """Write the float network to `out`."""
-    examples = {"mouths": torch.zeros(2, STACK, HEIGHT, WIDTH), "voices": torch.zeros(2, 1, BANDS, BEFORE + AFTER)}
+    examples = {"mouths": torch.zeros(2, STACK, HEIGHT, WIDTH), "voices": torch.zeros(3, 1, BANDS, BEFORE + AFTER)}
     plain = Pair(towers).to(memory_format=torch.contiguous_format)
-    return export_onnx(plain, examples, ["mouth", "voice"], out, {"voices": "voices", "voice": "voices"})
+    return export_onnx(plain, examples, ["mouth", "voice"], out, {"voices": "windows"})
 
 
 def calibration(clips: Sequence[Clip], noise: Sequence[Floats], config: Mapping[str, Any]) -> Iterator[Feed]:

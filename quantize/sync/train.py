@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,22 @@ import torch
 
 from quantize import cache
 from quantize.setup import read_config, seed_everything
+from quantize.sync.evaluate import least_confidence, record, scores, trials
 from quantize.sync.network import Towers, loss_of
+from quantize.sync.ship import NAME, calibration, ship
 from quantize.sync.simulate import (
     MARGIN,
     Clip,
     Floats,
     Sequencer,
+    TremblingLabels,
     noises,
     prepare,
+    read_labels,
     sequences,
     voice_rows,
 )
+from vqa_agent.infer import MODELS, Model, open_model
 from vqa_agent.lipsync.embed import ROWS_PER_SLOT, stacks_of, windows_of
 from vqa_agent.lipsync.follow import SLOT
 from vqa_agent.lipsync.similarity import REACH, Fit, distances, fit
@@ -38,6 +43,8 @@ from vqa_agent.lipsync.voice import normalise
 CONFIG = Path(__file__).with_name("config.toml")
 
 CHECKPOINTS = cache.FOLDER / "sync"
+
+KINDS = ("int8", "fp32")
 
 SURE = 0.08
 """Least confidence with which a recording's own offset is believed."""
@@ -154,6 +161,26 @@ class Workshop:
             found |= own_offsets(self.first(fold), self.held_out(fold))
         return found
 
+    def fold_of(self, speaker: str) -> int:
+        """The fold that holds `speaker` out."""
+        return next(number for number, held in enumerate(self.folds) if speaker in held)
+
+    def chooser(self, kind: str) -> Callable[[str], Model]:
+        """For each speaker the model, as the agent runs it, that never saw him."""
+        models = []
+        for fold in range(len(self.folds)):
+            folder = self.out / "models" / f"{fold}-{kind}"
+            if not (folder / "manifest.toml").exists():
+                self.ship(self.second(fold), folder, self.folds[fold], kind)
+            models.append(open_model(NAME, "onnxruntime", folder))
+        return lambda speaker: models[self.fold_of(speaker)]
+
+    def ship(self, towers: Towers, folder: Path, held: Collection[str], kind: str, **about: Any) -> None:
+        """Enter `towers` in the manifest of `folder`, calibrated on all but the speakers in `held`."""
+        clips = [clip for clip in self.clips if clip.speaker not in held]
+        feeds = list(calibration(clips, self.noise, self.config)) if kind == "int8" else []
+        ship(towers, folder, feeds, self.config["int8"]["method"] if feeds else "", **about)
+
     def _stage(self, name: str, fold: int | None, settings: str, clips: Sequence[Clip], start: Towers | None) -> Towers:
         config = {**self.config, "train": {**self.config["train"], **self.config[settings]}}
         path = self.out / f"{name}-{'all' if fold is None else fold}.pt"
@@ -175,25 +202,33 @@ def load(path: Path) -> Towers:
     return towers.eval()
 
 
+def finish(workshop: Workshop, media: Path, folder: Path) -> None:
+    """Measure the folds, fit the confidence on their INT8 form, and ship the towers that were trained on everybody."""
+    labels = read_labels(media / "labels" / "faces_talking.jsonl.gz")
+    talkers = []
+    for clip in workshop.clips:
+        find = TremblingLabels(labels, clip.name, workshop.config["tremble"], 1)
+        talkers.append(record(media, clip.name, clip.speaker, clip.kind, find))
+    found = {kind: trials(talkers, workshop.chooser(kind)) for kind in KINDS}
+    confidence = least_confidence(found["int8"], workshop.config["int8"]["errors"])
+    figures = {kind: scores(each, confidence) for kind, each in found.items()}
+    print(f"confidence {confidence:.4f}: {figures}", flush=True)
+    rounded = {kind: {name: round(value, 4) for name, value in each.items()} for kind, each in figures.items()}
+    thresholds = {"confidence": round(confidence, 4)}
+    workshop.ship(workshop.second(None), folder, (), "int8", scores=rounded, thresholds=thresholds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--media", type=Path, required=True, help="folder of the recordings")
     parser.add_argument("--out", type=Path, default=CHECKPOINTS, help="folder of the checkpoints")
-    parser.add_argument("--stage", choices=["first", "folds", "all"], default="all", help="how far to go")
+    parser.add_argument("--models", type=Path, default=MODELS, help="folder of the models that are shipped")
     arguments = parser.parse_args()
     workshop = Workshop(arguments.media, arguments.out, read_config(CONFIG))
-    if arguments.stage == "first":
-        workshop.first(None)
-        return
-    for fold in range(len(workshop.folds)):
-        workshop.first(fold)
     for name, found in workshop.offsets().items():
-        if found is not None and "grid" not in name:
+        if found is not None and name.count("/") == 1:
             print(f"{name}: {found.milliseconds:+.0f} ms, confidence {found.confidence:.3f}", flush=True)
-    for fold in range(len(workshop.folds)):
-        workshop.second(fold)
-    if arguments.stage == "all":
-        workshop.second(None)
+    finish(workshop, arguments.media, arguments.models)
 
 
 if __name__ == "__main__":
