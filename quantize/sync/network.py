@@ -35,8 +35,8 @@ class Tower(nn.Sequential):
 
 def mouth_tower(config: dict[str, Any]) -> Tower:
     """(n, 5, 48, 64) stacks of cuts to (n, dimension)."""
-    widths = [round(width * config["width"]) for width in (24, 32, 48, 64, 96)]
-    layers = list(zip(widths, (2, 2, 1, 2, 2), strict=True))
+    widths = [round(width * config["width"]) for width in (24, 32, 64, 96)]
+    layers = list(zip(widths, (2, 2, 2, 2), strict=True))
     return Tower(config["stack"], (48, 64), layers, config["dimension"])
 
 

@@ -140,7 +140,7 @@ def lowpass(wave: Floats, rate: int, edge: float) -> Floats:
         return wave
     size = _fast(len(wave))
     frequencies = np.fft.rfftfreq(size, 1 / rate)
-    bins = np.fft.rfft(wave, size) * np.clip((edge - frequencies) / (0.1 * edge) + 1, 0, 1)
+    bins = np.fft.rfft(wave, size) * np.clip((edge - frequencies) / (0.1 * edge) + 1, 0, 1).astype(np.float32)
     return np.fft.irfft(bins, size)[: len(wave)].astype(np.float32)
 
 
@@ -183,6 +183,7 @@ class Sequencer:
     def __init__(self, noise: Sequence[Floats], config: Mapping[str, Any], seed: int) -> None:
         self.noise, self.config = noise, config
         self.rng = np.random.default_rng(seed)
+        self._grain = self.rng.standard_normal(1 << 20, np.float32)
 
     def draw(self, clip: Clip, length: int) -> tuple[Floats, Floats]:
         """Stacks (length, 5, rows, columns) and windows (length, 1, BANDS, 20) from a random place of `clip`."""
@@ -213,23 +214,24 @@ class Sequencer:
             warp[:, 2] += dx - MARGIN[1], dy - MARGIN[0]
             image = cv2.warpAffine(cut, warp, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
             out.append(_coded(np.asarray(image, np.uint8), small, quality))
-        film = np.stack(out).astype(np.float32)
+        film = np.stack(out)
         return self._exposed(film[:, :, ::-1] if mirrored else film)
 
-    def _exposed(self, film: Floats) -> Floats:
+    def _exposed(self, cuts: NDArray[np.uint8]) -> Floats:
         rng, config = self.rng, self.config
-        if rng.random() < 0.5:
-            film = (255 * (np.clip(film, 0, 255) / 255) ** np.exp(rng.normal(0, 0.3))).astype(np.float32)
+        gamma = np.exp(rng.normal(0, 0.3)) if rng.random() < 0.5 else 1.0
+        film = np.asarray((255 * (np.arange(256) / 255) ** gamma)[cuts], np.float32)
         if rng.random() < 0.3:
             across, down = np.linspace(-1, 1, WIDTH), np.linspace(-1, 1, HEIGHT)[:, None]
             film = film + (rng.normal(0, 20) * across + rng.normal(0, 20) * down).astype(np.float32)
-        film = film + np.float32(rng.uniform(0, config["grain"])) * rng.standard_normal(film.shape, np.float32)
+        grain = self._grain[int(rng.integers(self._grain.size - film.size)) :][: film.size].reshape(film.shape)
+        film = film + np.float32(rng.uniform(0, config["grain"])) * grain
         return mouth.normalise(np.clip(film, 0, 255))
 
     def _heard(self, clip: Clip, begin: float, speed: float, length: int) -> Floats:
         """The windows of the slots from `begin` on: late by the clip's own offset, in a room, with something under."""
         rng, config = self.rng, self.config
-        around = 1.0
+        around = 0.4
         seconds = 0.04 * length + 2 * around
         start = 0.04 * (clip.first + begin) + clip.offset - around * speed
         moments = start + np.arange(round(seconds * RATE)) / RATE * speed
@@ -275,7 +277,8 @@ def _in_a_room(wave: Floats, rng: np.random.Generator) -> Floats:
     tail *= rng.uniform(0.1, 0.6) / np.sqrt((tail**2).sum())
     tail[0] = 1.0
     size = _fast(len(wave) + len(tail))
-    return np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(tail, size), size)[: len(wave)].astype(np.float32)
+    room = np.fft.rfft(tail.astype(np.float32), size)
+    return np.fft.irfft(np.fft.rfft(wave, size) * room, size)[: len(wave)].astype(np.float32)
 
 
 def voice_rows(wave: Floats) -> Floats:

@@ -83,7 +83,8 @@ def train(
     for step in range(1, settings["steps"] + 1):
         stacks, windows = (torch.from_numpy(each) for each in next(batches))
         stacks = stacks.contiguous(memory_format=torch.channels_last)
-        loss = loss_of(towers, stacks, windows, settings["length"], settings["neighbour"])
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = loss_of(towers, stacks, windows, settings["length"], settings["neighbour"])
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(towers.parameters(), 2.0)

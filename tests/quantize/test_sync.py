@@ -7,15 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra [quantize] is not installed")
 
-from quantize.setup import read_config
-from quantize.sync import evaluate
-from quantize.sync.network import Towers, loss_of
-from quantize.sync.ship import ship
-from quantize.sync.simulate import RATE, Clip, Sequencer, sequences, speaker_of
-from quantize.sync.train import CONFIG, folds_of, shifted, table_of
-from vqa_agent.infer import open_model
-from vqa_agent.lipsync.aggregate import Opinion, Reason
-from vqa_agent.lipsync.similarity import REACH, Fit
+from quantize.setup import read_config  # noqa: E402
+from quantize.sync import evaluate  # noqa: E402
+from quantize.sync.network import Towers, loss_of  # noqa: E402
+from quantize.sync.ship import ship  # noqa: E402
+from quantize.sync.simulate import RATE, Clip, Sequencer, sequences, speaker_of  # noqa: E402
+from quantize.sync.train import CONFIG, folds_of, shifted, table_of  # noqa: E402
+from vqa_agent.infer import open_model  # noqa: E402
+from vqa_agent.lipsync.aggregate import Opinion, Reason  # noqa: E402
+from vqa_agent.lipsync.similarity import REACH, Fit  # noqa: E402
 
 CONFIGURATION = read_config(CONFIG)
 PLAIN = {**CONFIGURATION["draw"], **dict.fromkeys(("small", "coded", "reverb", "noise", "narrow", "speed"), 0.0)}
