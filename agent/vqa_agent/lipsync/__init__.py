@@ -1,1 +1,1 @@
-"""Lip sync: from the pictures and the sound of a fragment to an offset, or to the reason why nobody can tell."""
+"""Whether the sound is late, early or in sync with the mouths in the picture."""
