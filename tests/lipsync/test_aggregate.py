@@ -42,7 +42,7 @@ def test_late_pictures_are_taken_into_account() -> None:
         ([talker(moving=False)], Reason.MOUTH_NOT_SEEN),
         ([talker(noise=50.0)], Reason.LOW_CONFIDENCE),
         ([talker(8), talker(-8, seed=1)], Reason.DISAGREE),
-        ([talker(REACH)], Reason.MOUTH_NOT_SEEN),
+        ([talker(REACH)], Reason.LOW_CONFIDENCE),
     ],
     ids=["no face", "no speech", "still", "noise", "two of one strength", "beyond the search"],
 )

@@ -1,8 +1,9 @@
-"""From the distances of every face in a fragment to one verdict: windows vote, the largest cluster decides.
+"""From the distances of every face in a fragment to one verdict.
 
-Windows without speech or with a still mouth have no vote, nor have those whose best offset lies at the edge of the
-search: the true one is then outside. What is left is pooled, because a mean over time is worth more than any single
-window; the offset is that of the pooled windows.
+Windows without speech or with a still mouth have no vote. The others of a face are pooled, because a mean over time is
+worth more than any single window, and the pooled minimum is the face's offset. How far it is to be believed follows
+from two things that chance does not bring together: how much deeper it is than any other minimum, and how many of the
+windows find it by themselves. Faces that are believed and disagree are no verdict.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +23,10 @@ WINDOW, HOP = 25, 12
 """Slots of a window, and from one window to the next: 1 s and half of it."""
 
 CLUSTER = 2
-"""Slots around a cluster's middle within which offsets count as the same."""
+"""Slots by which offsets may differ and still be the same."""
 
-LEAST_VOTES = 3
-"""Windows that a cluster needs."""
+LEAST_WINDOWS = 3
+"""Windows with a vote that a verdict needs."""
 
 SPEECH_SHARE = 0.3
 """Least share of a window in which the voice is heard."""
@@ -63,7 +65,8 @@ class Talker:
 class Opinion:
     """`offset` in seconds, positive when the sound is late; None where nothing was measured.
 
-    `reason` is None where the opinion is sure. `confidence` is the one of the pooled windows (see `Fit`).
+    `reason` is None where the opinion is sure. `confidence` is the share of the windows that agree, times the depth of
+    the minimum below any other (see `Fit.margin`).
     """
 
     offset: float | None
@@ -72,69 +75,67 @@ class Opinion:
     windows: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Vote:
-    talker: int
-    rows: Floats
+    """What one face says: its pooled fit, in how many windows, and the share of these that find the same offset."""
+
     fit: Fit
+    late: float
+    windows: int
+    agreement: float
+
+    @property
+    def confidence(self) -> float:
+        return self.agreement * self.fit.margin
+
+    @property
+    def offset(self) -> float:
+        return self.fit.offset * SLOT - self.late
 
 
 def decide(talkers: Sequence[Talker], confidence: float) -> Opinion:
-    """What the talkers say together; less than `confidence` is no opinion."""
+    """What the talkers say together; less than `confidence` is no verdict."""
     if not talkers:
         return Opinion(None, 0.0, Reason.NO_FACE)
-    speaking = [_windows(talker.speech) for talker in talkers]
-    if not any((share >= SPEECH_SHARE).any() for share in speaking):
+    if not any((_windows(talker.speech) >= SPEECH_SHARE).any() for talker in talkers):
         return Opinion(None, 0.0, Reason.NO_SPEECH)
-    votes = [vote for number, talker in enumerate(talkers) for vote in _votes(number, talker)]
-    if len(votes) < LEAST_VOTES:
+    votes = [vote for talker in talkers if (vote := _vote(talker)) is not None]
+    if not votes:
         return Opinion(None, 0.0, Reason.MOUTH_NOT_SEEN)
-    clusters = _clusters(votes)
-    best, weight = clusters[0]
-    pooled = fit(np.concatenate([vote.rows for vote in best]))
-    if pooled is None or pooled.at_edge:
-        return Opinion(None, 0.0, Reason.LOW_CONFIDENCE, len(best))
-    late = float(np.mean([talkers[vote.talker].late for vote in best]))
-    offset = pooled.offset * SLOT - late
-    opinion = Opinion(offset, pooled.confidence, None, len(best))
-    if len(best) < LEAST_VOTES or pooled.confidence < confidence:
-        return Opinion(offset, pooled.confidence, Reason.LOW_CONFIDENCE, len(best))
-    if len(clusters) > 1 and clusters[1][1] > 0.5 * weight:
-        return Opinion(offset, pooled.confidence, Reason.DISAGREE, len(best))
-    return opinion
+    votes.sort(key=lambda vote: -vote.confidence)
+    best, *others = votes
+    reason = None
+    if best.confidence < confidence or best.fit.at_edge:
+        reason = Reason.LOW_CONFIDENCE
+    elif any(vote.confidence >= confidence and _differ(vote, best) for vote in others):
+        reason = Reason.DISAGREE
+    return Opinion(best.offset, best.confidence, reason, best.windows)
+
+
+def _differ(one: _Vote, other: _Vote) -> bool:
+    return abs(one.offset - other.offset) > CLUSTER * SLOT
 
 
 def _starts(count: int) -> range:
     return range(0, max(1, count - WINDOW + 1), HOP)
 
 
-def _windows(values: NDArray[np.generic]) -> Floats:
+def _windows(values: NDArray[Any]) -> Floats:
     """Means over the windows."""
     return np.array([values[start : start + WINDOW].mean() for start in _starts(len(values))], np.float32)
 
 
-def _votes(number: int, talker: Talker) -> list[_Vote]:
-    moving, speaking = _windows(talker.movement), _windows(talker.speech)
-    votes = []
-    for window, start in enumerate(_starts(len(talker.distances))):
-        if moving[window] < STILL or speaking[window] < SPEECH_SHARE:
-            continue
-        rows = talker.distances[start : start + WINDOW]
-        found = fit(rows)
-        if found is not None and not found.at_edge:
-            votes.append(_Vote(number, rows, found))
-    return votes
-
-
-def _clusters(votes: Sequence[_Vote]) -> list[tuple[list[_Vote], float]]:
-    """Votes that agree within `CLUSTER`, with the sum of their confidence; the heaviest cluster first."""
-    left, clusters = list(votes), []
-    while left:
-        groups = [[vote for vote in left if abs(vote.fit.offset - middle.fit.offset) <= CLUSTER] for middle in left]
-        best = max(groups, key=lambda group: sum(vote.fit.confidence for vote in group))
-        clusters.append((best, sum(vote.fit.confidence for vote in best)))
-        left = [vote for vote in left if vote not in best]
-    return sorted(clusters, key=lambda cluster: -cluster[1])
+def _vote(talker: Talker) -> _Vote | None:
+    """None where too few windows have a vote."""
+    active = (_windows(talker.movement) >= STILL) & (_windows(talker.speech) >= SPEECH_SHARE)
+    starts = [start for start, votes in zip(_starts(len(talker.distances)), active, strict=True) if votes]
+    used = np.unique([slot for start in starts for slot in range(start, min(start + WINDOW, len(talker.distances)))])
+    pooled = fit(talker.distances[used.astype(int)])
+    if len(starts) < LEAST_WINDOWS or pooled is None:
+        return None
+    alone = [fit(talker.distances[start : start + WINDOW]) for start in starts]
+    same = [found is not None and abs(found.offset - pooled.offset) <= CLUSTER for found in alone]
+    return _Vote(pooled, talker.late, len(starts), float(np.mean(same)))
 
 
 __all__ = ["REACH", "Opinion", "Reason", "Talker", "decide"]

@@ -18,15 +18,21 @@ EDGE = 2
 Floats = NDArray[np.float32]
 
 
+NEAR = 4
+"""Slots around a minimum that belong to it: another one begins beyond."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """The best offset in slots (positive: the sound is late), how far the distance falls there, and the curve.
 
-    `confidence` is the median of the curve minus its minimum, in units of cosine distance (0..2).
+    In units of cosine distance (0..2): `confidence` is the median of the curve minus its minimum, `margin` the least
+    of the curve more than `NEAR` slots away minus its minimum.
     """
 
     offset: float
     confidence: float
+    margin: float
     curve: Floats
 
     @property
@@ -63,7 +69,9 @@ def fit(table: Floats, least: int = 10) -> Fit | None:
     curve[heard] = np.nanmean(table[:, heard], axis=0)
     lowest = int(np.nanargmin(curve))
     confidence = float(np.nanmedian(curve) - curve[lowest])
-    return Fit(lowest - REACH + _refined(curve, lowest), confidence, curve)
+    away = curve[np.abs(np.arange(len(curve)) - lowest) > NEAR]
+    margin = float(np.nanmin(away) - curve[lowest])
+    return Fit(lowest - REACH + _refined(curve, lowest), confidence, margin, curve)
 
 
 def _refined(curve: Floats, lowest: int) -> float:
