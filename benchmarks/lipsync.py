@@ -29,10 +29,14 @@ from vqa_agent.infer import Model, open_model
 from vqa_agent.lipsync.aggregate import Reason
 from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.follow import Find
+from vqa_agent.lipsync.similarity import REACH, fit
 from vqa_agent.media import Sound
 
 TAKES = 30
 """Takes of one speaker that are used at most."""
+
+PLOTTED = ("p31", "retalk4", "vasa_5", "restaurant")
+"""Speakers whose curves are drawn."""
 
 COLUMNS = ("fragments", "coverage", "median_error_ms", "p90_error_ms", "balanced_accuracy", "stranger_verdicts")
 
@@ -96,6 +100,28 @@ def nobody_talks(media: Path, find: Find, model: Model, confidence: float, hours
     return {"seconds": 4 * sum(verdicts.values()), **verdicts}
 
 
+def plot(talkers: Sequence[Recording], model_of: Callable[[str], Model], names: Sequence[str], out: Path) -> None:
+    """The distance of mouth and voice against the offset, for the first fragments of a few unseen talkers."""
+    from matplotlib.figure import Figure
+
+    figure = Figure((7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    chosen = [each for name in names for each in talkers if each.speaker == name][: len(names)]
+    pairs = [(each, each, each.speaker) for each in chosen]
+    pairs.append((chosen[0], chosen[1], f"{chosen[0].speaker} with the voice of {chosen[1].speaker}"))
+    for seen, heard, label in pairs:
+        fragment, model = seen.fragments[0], model_of(seen.speaker)
+        talker = fragment.talkers(fragment.mouths(), listen(heard.sounds, 0.0), model)[0]
+        found = fit(talker.distances)
+        if found is not None:
+            style = "--" if seen is not heard else "-"
+            axes.plot(40 * (np.arange(len(found.curve)) - REACH), found.curve, style, label=label)
+    axes.set(xlabel="offset in ms (positive: the sound is late)", ylabel="mean cosine distance")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(out)
+
+
 def silent_films(media: Path) -> Iterable[Path]:
     return [*sorted(media.glob("scenes/*")), *sorted(media.glob("broadcast/*"))]
 
@@ -120,6 +146,7 @@ def main() -> None:
     parser.add_argument("--media", type=Path, required=True, help="folder of the recordings")
     parser.add_argument("--folds", type=Path, default=cache.FOLDER / "sync", help="checkpoints of the training")
     parser.add_argument("--labels", action="store_true", help="faces from the teacher's labels instead of our own")
+    parser.add_argument("--plot", type=Path, help="write distance against offset for a few talkers to this picture")
     parser.add_argument("--results", type=Path, help="write every trial to this file, one JSON object a line")
     arguments = parser.parse_args()
     console = Console(width=120)
@@ -132,6 +159,8 @@ def main() -> None:
         show(console, f"unseen speakers, {kind}", found, confidence, kind == "int8")
         if arguments.results and kind == "int8":
             arguments.results.write_text("".join(json.dumps(_plain(trial)) + "\n" for trial in found), encoding="utf-8")
+    if arguments.plot:
+        plot(talkers, workshop.chooser("int8"), PLOTTED, arguments.plot)
     started = time.process_time()
     quiet = nobody_talks(arguments.media, FaceFinder().find, open_model("sync"), confidence, 1.0)
     console.print(f"nobody talks: {quiet} ({time.process_time() - started:.0f} s of a core)")

@@ -90,9 +90,10 @@ class Fragment:
             return Opinion(None, 0.0, Reason.NO_FACE)
         if self.follower.slots_seen < LEAST_RATE * (self.seen_until - self.start) / SLOT:
             return Opinion(None, 0.0, Reason.TOO_FEW_PICTURES)
-        return decide(self._talkers(mouths, listener, model), confidence)
+        return decide(self.talkers(mouths, listener, model), confidence)
 
-    def _talkers(self, mouths: list[Mouth], listener: Listener, model: Model) -> list[Talker]:
+    def talkers(self, mouths: list[Mouth], listener: Listener, model: Model) -> list[Talker]:
+        """What each of `mouths` offers together with what was heard."""
         films = [mouth.film() for mouth in mouths]
         first = min(start for start, _ in films) - REACH
         count = max(start + len(film) for start, film in films) + REACH - first
