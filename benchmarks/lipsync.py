@@ -16,6 +16,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -155,7 +156,7 @@ def main() -> None:
     talkers = recordings(arguments.media, find_in(arguments.media, not arguments.labels))
     workshop = Workshop(arguments.media, arguments.folds, config)
     for kind in KINDS:
-        found = trials(talkers, workshop.chooser(kind))
+        found = trials(talkers, workshop.chooser(kind), confidence)
         show(console, f"unseen speakers, {kind}", found, confidence, kind == "int8")
         if arguments.results and kind == "int8":
             arguments.results.write_text("".join(json.dumps(_plain(trial)) + "\n" for trial in found), encoding="utf-8")

@@ -101,26 +101,36 @@ def listen(sounds: Iterable[Sound], shift: float) -> Listener:
 
 
 def trials(
-    recordings: Sequence[Recording], model_of: Callable[[str], Model], shifts: Sequence[int] = SHIFTS
+    recordings: Sequence[Recording],
+    model_of: Callable[[str], Model],
+    confidence: float = 0.0,
+    shifts: Sequence[int] = SHIFTS,
 ) -> list[Trial]:
-    """Every fragment with every shift, and with the voices of others. `model_of` gives the model for a speaker."""
+    """Every fragment with every shift, and with the voices of others. `model_of` gives the model for a speaker.
+
+    With the `confidence` that the agent asks for, fragments that are not sure are joined with the ones before.
+    """
     rng = np.random.default_rng(0)
     found: list[Trial] = []
     moves = sorted({sign * shift / 1000 for shift in shifts for sign in (-1, 1)})
     for recording in recordings:
         model = model_of(recording.speaker)
         for shift in moves:
-            found += _tried(recording, listen(recording.sounds, shift), model, shift, "")
+            found += _tried(recording, listen(recording.sounds, shift), model, confidence, shift)
         strangers = [each for each in recordings if each.speaker != recording.speaker]
         for _ in range(OTHERS):
             stranger = strangers[int(rng.integers(len(strangers)))]
-            found += _tried(recording, listen(stranger.sounds, 0.0), model, 0.0, stranger.speaker)
+            found += _tried(recording, listen(stranger.sounds, 0.0), model, confidence, 0.0, stranger.speaker)
     return _with_own(found)
 
 
-def _tried(recording: Recording, listener: Listener, model: Model, shift: float, other: str) -> Iterator[Trial]:
+def _tried(
+    recording: Recording, listener: Listener, model: Model, confidence: float, shift: float, other: str = ""
+) -> Iterator[Trial]:
+    before = None
     for fragment in recording.fragments:
-        opinion = fragment.opinion(listener, model, 0.0)
+        opinion = fragment.opinion(listener, model, confidence, before)
+        before = fragment
         yield Trial(recording.name, recording.speaker, recording.kind, fragment.start, shift, opinion, other)
 
 

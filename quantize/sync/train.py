@@ -210,9 +210,9 @@ def finish(workshop: Workshop, media: Path, folder: Path) -> None:
     for clip in workshop.clips:
         find = TremblingLabels(labels, clip.name, workshop.config["tremble"], 1)
         talkers.append(record(media, clip.name, clip.speaker, clip.kind, find))
-    found = {kind: trials(talkers, workshop.chooser(kind)) for kind in KINDS}
-    confidence = least_confidence(found["int8"], workshop.config["int8"]["errors"])
-    figures = {kind: scores(each, confidence) for kind, each in found.items()}
+    alone = trials(talkers, workshop.chooser("int8"))
+    confidence = least_confidence(alone, workshop.config["int8"]["errors"])
+    figures = {kind: scores(trials(talkers, workshop.chooser(kind), confidence), confidence) for kind in KINDS}
     print(f"confidence {confidence:.4f}: {figures}", flush=True)
     rounded = {kind: {name: round(value, 4) for name, value in each.items()} for kind, each in figures.items()}
     thresholds = {"confidence": round(confidence, 4)}

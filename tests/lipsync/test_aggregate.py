@@ -56,3 +56,14 @@ def test_only_the_windows_with_speech_vote() -> None:
     speech = np.arange(100) < 50
     opinion = decide([Talker(mixed, np.full(100, 0.2, np.float32), speech)], CONFIDENCE)
     assert opinion.offset == pytest.approx(0.16, abs=0.01)
+
+
+def test_two_unsure_fragments_that_agree_are_sure_together() -> None:
+    one, other = talker(4, noise=2.0, seed=1), talker(4, noise=2.0, seed=2)
+    alone = decide([other], 0.0)
+    together = decide([other], 0.0, [one])
+    assert together == alone
+    least = alone.confidence * 1.05
+    assert decide([other], least).reason is Reason.LOW_CONFIDENCE
+    assert decide([other], least, [talker(4, noise=0.5, seed=1)]).reason is None
+    assert decide([other], least, [talker(-9, noise=0.5, seed=1)]).reason is Reason.LOW_CONFIDENCE

@@ -65,9 +65,9 @@ def test_folds_share_no_speaker_and_have_all() -> None:
 
 def test_only_sure_offsets_move_a_recording() -> None:
     curve = np.zeros(51, np.float32)
-    moved = shifted([clip("a"), clip("b"), clip("c")], {
-        "talking/a.mkv": Fit(-2.5, 0.5, 0.5, curve), "talking/b.mkv": Fit(3.0, 0.001, 0.0, curve), "talking/c.mkv": None,
-    })  # fmt: skip
+    sure, unsure = Fit(-2.5, 0.5, 0.5, curve), Fit(3.0, 0.001, 0.0, curve)
+    offsets = {"talking/a.mkv": sure, "talking/b.mkv": unsure, "talking/c.mkv": None}
+    moved = shifted([clip("a"), clip("b"), clip("c")], offsets)
     assert [round(each.offset, 3) for each in moved] == [-0.1, 0.0, 0.0]
 
 

@@ -56,7 +56,6 @@ class Talker:
     distances: Floats
     movement: Floats
     speech: Bools
-    face_height: float = 0.0
     late: float = 0.0
     """Seconds by which its pictures lie after the middle of their slots."""
 
@@ -93,8 +92,29 @@ class _Vote:
         return self.fit.offset * SLOT - self.late
 
 
-def decide(talkers: Sequence[Talker], confidence: float) -> Opinion:
-    """What the talkers say together; less than `confidence` is no verdict."""
+def decide(talkers: Sequence[Talker], confidence: float, before: Sequence[Talker] = ()) -> Opinion:
+    """What the talkers say together; less than `confidence` is no verdict.
+
+    Where they alone are not sure, and those of the fragment `before` lead to the same offset, both count as one.
+    """
+    opinion = _decide(talkers, confidence)
+    if opinion.reason is not Reason.LOW_CONFIDENCE or opinion.offset is None:
+        return opinion
+    longer = _decide([_joined(one, other) for one in before for other in talkers], confidence)
+    same = longer.offset is not None and abs(longer.offset - opinion.offset) <= CLUSTER * SLOT
+    return longer if longer.reason is None and same else opinion
+
+
+def _joined(one: Talker, other: Talker) -> Talker:
+    return Talker(
+        np.concatenate([one.distances, other.distances]),
+        np.concatenate([one.movement, other.movement]),
+        np.concatenate([one.speech, other.speech]),
+        (one.late + other.late) / 2,
+    )
+
+
+def _decide(talkers: Sequence[Talker], confidence: float) -> Opinion:
     if not talkers:
         return Opinion(None, 0.0, Reason.NO_FACE)
     if not any((_windows(talker.speech) >= SPEECH_SHARE).any() for talker in talkers):

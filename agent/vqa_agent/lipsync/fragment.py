@@ -63,6 +63,7 @@ class Fragment:
     def __init__(self, start: float, end: float, find: Find) -> None:
         self.start, self.end = start, end
         self.seen_until = start
+        self.said: list[Talker] = []
         self.follower = MouthFollower(find)
         self.flashes = FlashWatch()
 
@@ -83,14 +84,15 @@ class Fragment:
         seen = [mouth for mouth in self.follower.mouths.values() if len(mouth.slots) >= LEAST_SLOTS]
         return sorted(seen, key=lambda mouth: -len(mouth.slots) * mouth.height)[:LARGEST]
 
-    def opinion(self, listener: Listener, model: Model, confidence: float) -> Opinion:
-        """What the lips say."""
+    def opinion(self, listener: Listener, model: Model, confidence: float, before: Fragment | None = None) -> Opinion:
+        """What the lips say; `before` is the fragment that ended where this one begins, where there was one."""
         mouths = self.mouths()
         if not mouths:
             return Opinion(None, 0.0, Reason.NO_FACE)
         if self.follower.slots_seen < LEAST_RATE * (self.seen_until - self.start) / SLOT:
             return Opinion(None, 0.0, Reason.TOO_FEW_PICTURES)
-        return decide(self.talkers(mouths, listener, model), confidence)
+        self.said = self.talkers(mouths, listener, model)
+        return decide(self.said, confidence, before.said if before is not None else ())
 
     def talkers(self, mouths: list[Mouth], listener: Listener, model: Model) -> list[Talker]:
         """What each of `mouths` offers together with what was heard."""
@@ -108,7 +110,7 @@ class Fragment:
             place, length = start - first, len(film)
             table = distances(vectors, voices[place - REACH : place + length + REACH])
             late = float(np.mean(mouth.late))
-            talkers.append(Talker(table, movement(film), by_slot[place : place + length] > 0, mouth.height, late))
+            talkers.append(Talker(table, movement(film), by_slot[place : place + length] > 0, late))
         return talkers
 
 
