@@ -9,23 +9,23 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from vqa_agent.lipsync.embed import AFTER, BEFORE
+from vqa_agent.lipsync.mouth import HEIGHT, WIDTH
+from vqa_agent.lipsync.voice import BANDS
+
 
 class Tower(nn.Sequential):
-    """Convolutions of 3x3, given as (channels, stride), then one over all that is left of the plane.
+    """Convolutions of 3x3, as (channels, stride down, stride across), then one over all that is left of the plane.
 
     The last layer's output is an embedding, not yet of length 1: the agent brings it there in float.
     """
 
-    def __init__(self, channels: int, size: tuple[int, int], layers: Sequence[tuple[int, Any]], dimension: int) -> None:
+    def __init__(self, channels: int, size: tuple[int, int], layers: Sequence[Sequence[int]], dimension: int) -> None:
         parts: list[nn.Module] = []
         rows, columns = size
-        for width, stride in layers:
-            down, across = stride if isinstance(stride, tuple) else (stride, stride)
-            parts += [
-                nn.Conv2d(channels, width, 3, (down, across), 1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(True),
-            ]
+        for width, down, across in layers:
+            parts += [nn.Conv2d(channels, width, 3, (down, across), 1, bias=False), nn.BatchNorm2d(width)]
+            parts += [nn.ReLU(True)]
             channels, rows, columns = width, -(-rows // down), -(-columns // across)
         wide = 2 * dimension
         parts += [nn.Dropout2d(0.1), nn.Conv2d(channels, wide, (rows, columns), bias=False), nn.BatchNorm2d(wide)]
@@ -33,26 +33,16 @@ class Tower(nn.Sequential):
         super().__init__(*parts)
 
 
-def mouth_tower(config: dict[str, Any]) -> Tower:
-    """(n, 5, 48, 64) stacks of cuts to (n, dimension)."""
-    widths = [round(width * config["width"]) for width in (24, 32, 64, 96)]
-    layers = list(zip(widths, (2, 2, 2, 2), strict=True))
-    return Tower(config["stack"], (48, 64), layers, config["dimension"])
-
-
-def voice_tower(config: dict[str, Any]) -> Tower:
-    """(n, 1, 40, 20) windows of the voice to (n, dimension)."""
-    widths = [round(width * config["width"]) for width in (24, 32, 48, 64)]
-    layers = list(zip(widths, ((2, 1), 2, 1, 2), strict=True))
-    return Tower(1, (40, 20), layers, config["dimension"])
-
-
 class Towers(nn.Module):
-    """Both, and the scale of their likeness. Gives embeddings of length 1."""
+    """Both, and the scale of their likeness. Gives embeddings of length 1.
+
+    The mouth's maps (n, stack, HEIGHT, WIDTH), the voice's (n, 1, BANDS, rows of a window) to (n, dimension).
+    """
 
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
-        self.mouth, self.voice = mouth_tower(config), voice_tower(config)
+        self.mouth = Tower(config["stack"], (HEIGHT, WIDTH), config["mouth"], config["dimension"])
+        self.voice = Tower(1, (BANDS, BEFORE + AFTER), config["voice"], config["dimension"])
         self.scale = nn.Parameter(torch.tensor(2.3))
 
     def forward(self, stacks: torch.Tensor, windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
