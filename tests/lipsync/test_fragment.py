@@ -1,4 +1,4 @@
-"""From pictures and sound to an opinion, with towers that need no training: how dark is the mouth, how loud the voice."""
+"""From pictures and sound to an opinion, with towers that need no training: dark mouths go with loud voices."""
 
 from __future__ import annotations
 
