@@ -22,7 +22,7 @@ from rich.table import Table
 
 from quantize import cache
 from quantize.setup import read_config
-from quantize.sync.evaluate import Recording, Trial, by, conclusive, listen, record, scores, trials
+from quantize.sync.evaluate import Recording, Trial, by, conclusive, few_takes, listen, record, scores, trials
 from quantize.sync.simulate import TremblingLabels, read_labels, talking
 from quantize.sync.train import CONFIG, KINDS, Workshop
 from vqa_agent.capture import Source, open_source
@@ -32,9 +32,6 @@ from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.follow import Find
 from vqa_agent.lipsync.similarity import REACH, fit
 from vqa_agent.media import Sound
-
-TAKES = 30
-"""Takes of one speaker that are used at most."""
 
 PLOTTED = ("p31", "retalk4", "vasa_5", "restaurant")
 """Speakers whose curves are drawn."""
@@ -53,13 +50,8 @@ def find_in(media: Path, own: bool) -> Callable[[str], Find]:
 
 def recordings(media: Path, find: Callable[[str], Find]) -> list[Recording]:
     """Every talker, cut into fragments."""
-    taken: dict[str, int] = {}
-    found = []
-    for file, (speaker, kind) in sorted(talking(media, read_config(CONFIG)["same"]).items()):
-        taken[speaker] = taken.get(speaker, 0) + 1
-        if taken[speaker] <= TAKES:
-            found.append(record(media, file, speaker, kind, find(file)))
-    return found
+    files = few_takes(talking(media, read_config(CONFIG)["same"]))
+    return [record(media, file, speaker, kind, find(file)) for file, (speaker, kind) in files.items()]
 
 
 def table_of(title: str, groups: Mapping[Any, Sequence[Trial]], confidence: float) -> Table:

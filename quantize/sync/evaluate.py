@@ -27,6 +27,9 @@ SHIFTS = (0, 120, 200, 240, 320, 400, 600)
 SECONDS, SHORTEST = 4.0, 2.4
 """Length of a fragment, and the least of one at the end of a recording."""
 
+TAKES = 30
+"""Takes of one speaker that are used at most."""
+
 OTHERS = 2
 """Voices of other speakers that each fragment is tried with."""
 
@@ -73,6 +76,15 @@ class Trial:
     @property
     def right(self) -> bool:
         return not self.other and abs(self.error) <= WRONG
+
+
+def few_takes(files: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """At most `TAKES` files of each speaker, of `files` with their speaker and kind, in order of their names."""
+    taken: dict[str, list[str]] = {}
+    for file, (speaker, _) in sorted(files.items()):
+        taken.setdefault(speaker, []).append(file)
+    used = {file for names in taken.values() for file in names[:TAKES]}
+    return {file: about for file, about in sorted(files.items()) if file in used}
 
 
 def record(media: Path, file: str, speaker: str, kind: str, find: Find) -> Recording:

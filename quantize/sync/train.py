@@ -19,7 +19,7 @@ import torch
 
 from quantize import cache
 from quantize.setup import read_config, seed_everything
-from quantize.sync.evaluate import least_confidence, record, scores, trials
+from quantize.sync.evaluate import few_takes, least_confidence, record, scores, trials
 from quantize.sync.network import Towers, loss_of
 from quantize.sync.ship import NAME, calibration, ship
 from quantize.sync.simulate import (
@@ -32,6 +32,7 @@ from quantize.sync.simulate import (
     prepare,
     read_labels,
     sequences,
+    talking,
     voice_rows,
 )
 from vqa_agent.infer import MODELS, Model, open_model
@@ -207,9 +208,9 @@ def finish(workshop: Workshop, media: Path, folder: Path) -> None:
     """Measure the folds, fit the confidence on their INT8 form, and ship the towers that were trained on everybody."""
     labels = read_labels(media / "labels" / "faces_talking.jsonl.gz")
     talkers = []
-    for clip in workshop.clips:
-        find = TremblingLabels(labels, clip.name, workshop.config["tremble"], 1)
-        talkers.append(record(media, clip.name, clip.speaker, clip.kind, find))
+    for file, (speaker, kind) in few_takes(talking(media, workshop.config["same"])).items():
+        find = TremblingLabels(labels, file, workshop.config["tremble"], 1)
+        talkers.append(record(media, file, speaker, kind, find))
     alone = trials(talkers, workshop.chooser("int8"))
     confidence = least_confidence(alone, workshop.config["int8"]["errors"])
     figures = {kind: scores(trials(talkers, workshop.chooser(kind), confidence), confidence) for kind in KINDS}
