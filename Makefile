@@ -13,7 +13,7 @@ RTSP_SERVER := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good
 export PATH := $(PATH):/usr/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs models servers clean
+.PHONY: help demo test lint format docs models recordings servers clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,13 +44,6 @@ $(READY): pyproject.toml
 docs: $(READY)  ## Write the pages that follow from the code
 	@$(BIN)/python docs/generate.py
 
-# pip's own settings decide which torch comes; its CPU build is a tenth of the size.
-models: $(READY)  ## Make every network again from recordings: make models MEDIA=DIR
-	@test -d "$(MEDIA)" || { echo "Name the folder of the recordings: make models MEDIA=DIR" >&2; exit 2; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
-	@for config in quantize/*/config.toml; do \
-		$(BIN)/python -m "quantize.$$(basename "$$(dirname "$$config")").train" --media "$(MEDIA)" || exit 1; done
-
 servers:
 	@missing=; \
 	command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
@@ -62,6 +55,15 @@ servers:
 	else \
 		echo "Not installed, and only root may: $$missing. The tests that need them are skipped (apt-get install$$missing)"; \
 	fi
+
+# pip's own settings decide which torch comes; its CPU build is a tenth of the size.
+models: recordings $(READY)  ## Make every network again from recordings: make models MEDIA=DIR
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[quantize]'
+	@for config in quantize/*/config.toml; do \
+		$(BIN)/python -m "quantize.$$(basename "$$(dirname "$$config")").train" --media "$(MEDIA)" || exit 1; done
+
+recordings:
+	@test -d "$(MEDIA)" || { echo "Name the folder of the recordings: make models MEDIA=DIR" >&2; exit 2; }
 
 clean:  ## Remove the virtual environment and all that was generated
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache dist

@@ -1,11 +1,16 @@
 """Recall, start error and false alarms of every detector, on real material with simulated defects.
 
-    python -m benchmarks.detection --media DIR [--profile file|live] [--only black,freeze] [--materials 6]
-                                   [--severities 0,1,2] [--clean-only | --no-clean] [--markdown docs/detection.md]
+    python -m benchmarks.detection --media DIR [--parts ours,other,clean] [--profiles file,live] [--only black,freeze]
+                                   [--materials 6] [--severities 0,1,2] [--lane 1/2]
+                                   [--results FILE] [--markdown docs/detection.md]
 
-Each case is put into each of `--materials` recordings, encoded with MPEG-2, H.264 or HEVC in turn, written to a file
-and analysed as any file is. A defect counts as found when an event of its name overlaps it. False alarms are counted
-on all clean material of the folder, as it is and once more after a low-rate encoding.
+ours    every case of `vqa_agent.simulate.cases` at every severity in every material
+other   every variant of `benchmarks.other_generator`, in other materials
+clean   everything clean: the recordings as they are, photographs under a moving camera, and `benchmarks.traps`
+
+Defects are encoded with H.264, MPEG-2 or HEVC in turn, written to a file and analysed as any file is, with all
+detectors. A defect counts as found when an event of its name overlaps it. Each analysis is one line of `--results`;
+those that are there are not made again, so a run may be cut short, or shared among processes with `--lane`.
 """
 
 from __future__ import annotations
@@ -14,163 +19,192 @@ import argparse
 import itertools
 import sys
 import tempfile
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.cases import CASES, SEVERITIES, Case
-from benchmarks.material import Material, clean_material
+from benchmarks.material import Hearing, Material, moving, panned, sounding
+from benchmarks.other_generator import VARIANTS
+from benchmarks.results import Event, Result, Results, misses, report
+from benchmarks.traps import SIZE, TRAPS, Trap
 from vqa_agent.capture import Source, open_source
 from vqa_agent.detect import Profile
 from vqa_agent.errors import InputError
 from vqa_agent.event import State
-from vqa_agent.judge import Decision
 from vqa_agent.pipeline import Pipeline, build_detectors
-from vqa_agent.simulate.encode import encode
+from vqa_agent.simulate import scenes, sounds
+from vqa_agent.simulate.cases import CASES, SEVERITIES
+from vqa_agent.simulate.encode import FAST, encode
 
-CODECS = (("libx264", "mp4", "aac"), ("mpeg2video", "ts", "mp2"), ("libx265", "mkv", "aac"))
+CODECS = (("libx264", "mp4", "aac"), ("mpeg2video", "ts", "mp2"), ("libx265", "mkv", "flac"))
+FAITHFUL = {"preset": "ultrafast", "crf": "8"}
+"""For defects that an encoder makes itself: another one after it would hide them."""
 LEAD = 4.0
 """Clean seconds before a defect."""
 TAIL = 2.5
-SLACK = 1.0
-"""Seconds by which an event may miss the defect's interval and still be its own."""
+STILL_SECONDS = 8.0
+ONE_RECORDING = 10
+"""Of the talkers of one recording session only so many are listened to: they are all alike."""
 
 
-@dataclass
-class Score:
-    """What became of one defect at one severity."""
+@dataclass(frozen=True)
+class Job:
+    """A defect to put in: its change, where it goes, and how it is written down."""
 
-    tried: int = 0
-    found: int = 0
-    start_errors: list[float] = field(default_factory=list)
-    missed: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)
+    kind: str
+    defect: str
+    name: str
+    video: Any
+    audio: Any
+    hold: float
+    faithful: bool = False
 
-    @property
-    def recall(self) -> float:
-        return self.found / self.tried if self.tried else 0.0
+    def make(self, material: Material | Hearing, codec: tuple[str, str, str], folder: Path) -> Path:
+        """Encode `material` with the defect from LEAD to LEAD + hold."""
+        video_codec, ending, audio_codec = codec
+        seconds = LEAD + self.hold + TAIL
+        if self.faithful:
+            video_codec, ending, audio_codec = "libx264", "mkv", "flac"
+        if isinstance(material, Hearing):
+            sound = self.audio(material.listen(seconds), LEAD, LEAD + self.hold)
+            return encode(folder / f"{self.defect}.{ending}", None, sound, audio_codec=audio_codec)
+        pictures = self.video(material.pictures(seconds), LEAD, LEAD + self.hold)
+        options = FAITHFUL if self.faithful else None
+        return encode(folder / f"{self.defect}.{ending}", pictures, video_codec=video_codec, options=options)
 
-    @property
-    def start_error(self) -> float:
-        ordered = sorted(self.start_errors)
-        return ordered[len(ordered) // 2] if ordered else float("nan")
 
-
-def analyse(file: Path, profile: Profile) -> tuple[list[Decision], float]:
-    """The closed events of a file, in media seconds, and how long it is."""
+def analyse(file: Path, profile: Profile) -> tuple[list[Event], float]:
+    """The closed events of a file, and how long it is in media seconds."""
     pipeline = Pipeline(build_detectors(profile), profile)
-    decisions: list[Decision] = []
+    decisions = []
     with open_source(Source(name=file.stem, url=str(file), live=False)) as capture:
         for sample in capture.samples():
             decisions += pipeline.feed(sample).decisions
     decisions += pipeline.finish().decisions
-    return [decision for decision in decisions if decision.state == State.CLOSED], pipeline.media_time
+    events = [
+        Event(each.defect, round(each.start, 3), round(each.end or 0.0, 3), each.severity, str(dict(each.detail)))
+        for each in decisions
+        if each.state is State.CLOSED
+    ]
+    return events, pipeline.media_time
 
 
-def make(case: Case, material: Material, severity: int, hold: float, codec: tuple[str, str, str], folder: Path) -> Path:
-    """Encode `material` with the defect of `case` from LEAD to LEAD + hold."""
-    video_codec, ending, audio_codec = codec
-    seconds = LEAD + hold + TAIL
-    pictures, sound = material.pictures(seconds), material.listen(seconds)
-    if case.video:
-        pictures = case.video(pictures, LEAD, LEAD + hold, severity)
-    if case.audio:
-        sound = case.audio(sound, LEAD, LEAD + hold, severity)
-    file = folder / f"{case.defect}-{severity}-{material.name}.{ending}"
-    return encode(file, pictures, sound, video_codec=video_codec, audio_codec=audio_codec)
+def jobs(options: argparse.Namespace, profile: Profile) -> Iterator[Job]:
+    """Every defect that is asked for."""
+    wanted = [case for case in CASES if not options.only or case.defect in options.only]
+    for case, severity in itertools.product(wanted if "ours" in options.parts else [], options.severities):
+        hold = case.hold if profile is Profile.FILE else case.live_hold
+        video, audio = (change and _at(change, severity) for change in (case.video, case.audio))
+        yield Job("ours", case.defect, SEVERITIES[severity], video, audio, hold, case.faithful)
+    for variant in VARIANTS if "other" in options.parts else ():
+        if not options.only or variant.defect in options.only:
+            hold = variant.hold if profile is Profile.FILE else 3 * variant.hold
+            yield Job("other", variant.defect, variant.name, variant.video, variant.audio, hold, variant.faithful)
 
 
-def judge_case(score: Score, case: Case, events: list[Decision], hold: float, label: str) -> None:
-    """Enter in `score` what the events say of the defect that was put in."""
-    score.tried += 1
-    own = [event for event in events if event.defect == case.defect and _overlaps(event, LEAD, LEAD + hold)]
-    if own:
-        score.found += 1
-        score.start_errors.append(min(abs(event.start - LEAD) for event in own))
-    else:
-        score.missed.append(label)
-    score.others += [f"{event.defect} in {label}" for event in events if event.defect != case.defect]
+def _at(change: Any, severity: int) -> Any:
+    return lambda material, start, end: change(material, start, end, severity)
 
 
-def _overlaps(event: Decision, start: float, end: float) -> bool:
-    return event.start < end + SLACK and (event.end or event.start) > start - SLACK
+def run_defects(options: argparse.Namespace, profile: Profile, results: Results) -> None:
+    """Every defect in every material: the other generator's in materials of their own."""
+    count = options.materials
+    everything = list(jobs(options, profile))
+    for kind, first in (("ours", 0), ("other", count)):
+        for sight in (True, False):
+            mine = [job for job in everything if job.kind == kind and bool(job.video) is sight]
+            load: Any = moving if sight else sounding
+            for number, material in enumerate(
+                load(options.media, first, count if sight else 2 * count) if mine else ()
+            ):
+                for place, job in enumerate(mine):
+                    codec = CODECS[(number + place) % len(CODECS)]
+                    if _is_ours(options, number + place):
+                        run_defect(job, material, codec, profile, results)
 
 
-def run_cases(options: argparse.Namespace, profile: Profile) -> dict[tuple[str, int], Score]:
-    """Every case at every severity in every material."""
-    materials = clean_material(options.media, options.materials)
-    cases = [case for case in CASES if not options.only or case.defect in options.only]
-    scores: dict[tuple[str, int], Score] = defaultdict(Score)
-    codecs = itertools.cycle(CODECS)
+def run_defect(
+    job: Job, material: Material | Hearing, codec: tuple[str, str, str], profile: Profile, results: Results
+) -> None:
+    coding = codec[2] if isinstance(material, Hearing) else codec[0]
+    label = f"{material.name} ({'faithful' if job.faithful else coding})"
+    if results.knows(job.kind, profile, job.defect, job.name, label):
+        return
+    print(f"{profile} {job.defect}, {job.name}: {label}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="detection-") as folder:
-        for case, severity, material in itertools.product(cases, options.severities, materials):
-            hold = case.hold if profile == Profile.FILE else case.live_hold
-            file = make(case, material, severity, hold, codec := next(codecs), Path(folder))
-            events, _ = analyse(file, profile)
-            file.unlink()
-            label = f"{material.name} ({codec[0]})"
-            judge_case(scores[case.defect, severity], case, events, hold, label)
-            print(f"\r{case.defect:16} {SEVERITIES[severity]:7} {label:40}", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    return scores
+        events, seconds = analyse(job.make(material, codec, Path(folder)), profile)
+    times = LEAD, LEAD + job.hold
+    results.add(Result(job.kind, profile, job.defect, job.name, label, seconds, *times, events))
 
 
-def run_clean(options: argparse.Namespace, profile: Profile) -> tuple[list[str], float]:
-    """Every event on clean material, and the hours listened to."""
-    alarms: list[str] = []
-    seconds = 0.0
-    files = [*(options.media / "scenes").glob("*"), *(options.media / "talking").rglob("*.mkv")]
-    files += (options.media / "sound").rglob("*.flac")
-    for file in sorted(files):
-        try:
-            events, length = analyse(file, profile)
-        except InputError as error:
-            print(error, file=sys.stderr)
-            continue
-        seconds += length
-        alarms += [
-            f"{event.defect} {event.start:.1f}-{event.end:.1f} s in {file.name} {dict(event.detail)}"
-            for event in events
+def run_clean(options: argparse.Namespace, profile: Profile, results: Results) -> None:
+    """Everything that is clean."""
+    media: Path = options.media
+    files = sorted([*(media / "scenes").glob("*"), *(media / "talking").glob("*"), *(media / "sound").rglob("*.flac")])
+    files += sorted((media / "talking" / "grid_s1").glob("*"))[:ONE_RECORDING]
+    stills = sorted((media / "stills").glob("*.jpg"))
+    with tempfile.TemporaryDirectory(prefix="clean-") as folder:
+        clean: list[tuple[str, Any]] = [
+            *((file.relative_to(media).as_posix(), file) for file in files if file.is_file()),
+            *((f"trap: {trap.name}", trap) for trap in TRAPS),
+            *((f"stills/{file.name}", (number, file)) for number, file in enumerate(stills)),
         ]
-    return alarms, seconds / 3600
+        for place, (name, what) in enumerate(clean):
+            if not _is_ours(options, place) or results.knows("clean", profile, "", "", name):
+                continue
+            print(f"{profile} {name}", file=sys.stderr)
+            try:
+                events, seconds = analyse(_written(what, Path(folder)), profile)
+            except InputError as error:
+                print(error, file=sys.stderr)
+                continue
+            results.add(Result("clean", profile, "", "", name, seconds, events=events))
 
 
-def report_cases(scores: dict[tuple[str, int], Score]) -> str:
-    lines = ["| defect | severity | tried | recall | start error (median, s) |", "|---|---|---|---|---|"]
-    for (defect, severity), score in scores.items():
-        lines.append(
-            f"| {defect} | {SEVERITIES[severity]} | {score.tried} | {score.recall:.2f} | {score.start_error:.2f} |"
+def _written(what: Path | Trap | tuple[int, Path], folder: Path) -> Path:
+    """The file itself, or one that is made of a trap or of a still."""
+    if isinstance(what, Path):
+        return what
+    video_codec, ending, audio_codec = CODECS[len(str(what)) % 2]
+    if isinstance(what, Trap):
+        options = {**FAST["libx264"], "x264-params": "tff=1"} if what.interlaced else None
+        pictures = what.pictures() if what.pictures else scenes.studio(12.0, SIZE)
+        sound = what.sound() if what.sound else sounds.speech(12.0)
+        codec = "libx264" if what.interlaced else video_codec
+        file = folder / f"trap.{ending}"
+        return encode(
+            file, pictures, sound, rate=what.rate, video_codec=codec, audio_codec=audio_codec, options=options
         )
-    return "\n".join(lines)
+    number, still = what
+    return encode(folder / f"still.{ending}", panned(still, STILL_SECONDS, number), video_codec=video_codec)
 
 
-def report_clean(alarms: list[str], hours: float, profile: Profile) -> str:
-    lines = [f"Clean material, {profile} profile: {len(alarms)} alarms in {hours * 60:.1f} minutes."]
-    return "\n".join([*lines, *(f"- {alarm}" for alarm in alarms)])
+def _is_ours(options: argparse.Namespace, place: int) -> bool:
+    lane, lanes = options.lane
+    return bool(place % lanes == lane - 1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--media", type=Path, required=True)
-    parser.add_argument("--profile", type=Profile, default=Profile.FILE)
+    parser.add_argument("--parts", type=lambda text: text.split(","), default=["ours", "other", "clean"])
+    parser.add_argument("--profiles", type=lambda text: [Profile(part) for part in text.split(",")], default=[*Profile])
     parser.add_argument("--only", type=lambda text: text.split(","), default=[])
     parser.add_argument("--materials", type=int, default=6)
     parser.add_argument("--severities", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1, 2])
-    parser.add_argument("--clean-only", action="store_true")
-    parser.add_argument("--no-clean", action="store_true")
+    parser.add_argument("--lane", type=lambda text: [int(part) for part in text.split("/")], default=[1, 1])
+    parser.add_argument("--results", type=Path, default=Path(".cache/benchmarks/detection.jsonl"))
     parser.add_argument("--markdown", type=Path, help="write the tables to this file too")
     options = parser.parse_args()
-    text = ""
-    if not options.clean_only:
-        scores = run_cases(options, options.profile)
-        text += report_cases(scores) + "\n"
-        for (defect, severity), score in scores.items():
-            for line in score.missed:
-                print(f"missed: {defect} {SEVERITIES[severity]} in {line}", file=sys.stderr)
-            for line in sorted(set(score.others)):
-                print(f"beside {defect} {SEVERITIES[severity]}: {line}", file=sys.stderr)
-    if not options.no_clean:
-        text += "\n" + report_clean(*run_clean(options, options.profile), options.profile) + "\n"
+    results = Results(options.results)
+    for profile in options.profiles:
+        if "clean" in options.parts:
+            run_clean(options, profile, results)
+        run_defects(options, profile, results)
+    for line in misses(results.all):
+        print(line, file=sys.stderr)
+    text = report(results.all)
     print(text)
     if options.markdown:
         options.markdown.write_text(text, encoding="utf-8")

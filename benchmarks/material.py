@@ -1,4 +1,4 @@
-"""Real clean material as arrays, for benchmarks that put defects into it.
+"""Real clean material, for benchmarks that put defects into it.
 
 Short clips are played forwards and backwards in turn until they last long enough, so that no cut is made that was not
 there. Pictures are brought to one size and rate; sound is played likewise, forwards only, with a cross-fade.
@@ -6,12 +6,14 @@ there. Pictures are brought to one size and rate; sound is played likewise, forw
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from vqa_agent.media import Samples
@@ -19,22 +21,33 @@ from vqa_agent.simulate.scenes import RATE, Image
 from vqa_agent.simulate.sounds import SAMPLE_RATE
 
 SIZE = (640, 360)
-MAX_PICTURES = 260
+MAX_PICTURES = 200
 CROSS_FADE = 0.05
+LOUD = 10 ** (-30 / 20)
+"""Least RMS of sound that a defect is put into."""
+STEADY = 0.05
+"""Least RMS of its quietest second, as a share of the whole: a pause hides a defect."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """A clean recording: (n,) pictures of (height, width, 3) RGB at `RATE`, and (2, m) sound at `SAMPLE_RATE`."""
+    """A clean recording: (n,) pictures of (height, width, 3) RGB at `RATE`."""
 
     name: str
     images: list[Image]
-    sound: Samples
 
     def pictures(self, seconds: float) -> Iterator[Image]:
         """`seconds` of the pictures, to and fro."""
         there_and_back = [*self.images, *self.images[-2:0:-1]]
         return islice(cycle(there_and_back), round(seconds * RATE))
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """A clean recording: (2, m) sound at `SAMPLE_RATE`."""
+
+    name: str
+    sound: Samples
 
     def listen(self, seconds: float) -> Samples:
         """`seconds` of the sound."""
@@ -45,11 +58,6 @@ class Material:
             seam = out[:, -len(fade) :] * (1 - fade) + self.sound[:, : len(fade)] * fade
             out = np.concatenate([out[:, : -len(fade)], seam, self.sound[:, len(fade) :]], axis=1)
         return np.ascontiguousarray(out[:, :count])
-
-
-def load(picture_file: Path, sound_file: Path) -> Material:
-    """The pictures of one file with the sound of another (or of the same)."""
-    return Material(picture_file.stem, list(read_pictures(picture_file)), read_sound(sound_file))
 
 
 def read_pictures(file: Path) -> Iterator[Image]:
@@ -68,15 +76,48 @@ def read_sound(file: Path) -> Samples:
     return np.concatenate(blocks, axis=1)
 
 
-def has_sound(file: Path) -> bool:
-    with av.open(str(file)) as container:
-        return bool(container.streams.audio)
-
-
-def clean_material(media: Path, limit: int) -> list[Material]:
-    """Up to `limit` recordings: scenes and talkers in turn, each with its own sound or with one from sound/."""
+def moving(media: Path, first: int, count: int) -> Iterator[Material]:
+    """`count` recordings from the `first` on: scenes and talkers in turn."""
     scenes = sorted((media / "scenes").glob("*.m*"))
     talkers = sorted((media / "talking").glob("*.mkv"))
-    files = [file for pair in zip(scenes, talkers, strict=False) for file in pair][:limit]
-    sounds = cycle(sorted((media / "sound" / "music").glob("*.flac"))[:: max(1, limit)])
-    return [load(file, file if has_sound(file) else next(sounds)) for file in files]
+    files = [file for pair in zip(scenes, talkers, strict=False) for file in pair]
+    for file in files[first : first + count]:
+        yield Material(file.stem, list(read_pictures(file)))
+
+
+def sounding(media: Path, first: int, count: int) -> Iterator[Hearing]:
+    """`count` recordings from the `first` on: speech and music in turn, of those that are loud enough throughout."""
+    speech, music = (sorted((media / "sound" / kind).glob("*.flac")) for kind in ("speech", "music"))
+    files = (file for pair in zip(speech, music[:: len(music) // len(speech)], strict=False) for file in pair)
+    hearings = (Hearing(file.stem, read_sound(file)) for file in files)
+    yield from islice((each for each in hearings if _is_loud(each.sound)), first, first + count)
+
+
+def _is_loud(sound: Samples) -> bool:
+    seconds = sound.shape[1] // SAMPLE_RATE
+    if seconds < 2:
+        return False
+    power = (sound[:, : seconds * SAMPLE_RATE] ** 2).reshape(2, seconds, SAMPLE_RATE).mean(axis=2)
+    rms = np.sqrt(power.mean(axis=1))
+    return bool(rms.min() >= LOUD and np.sqrt(power.min(axis=1)).min() >= STEADY * rms.max())
+
+
+def panned(file: Path, seconds: float, number: int) -> Iterator[Image]:
+    """A camera that glides over a photograph and closes in on it."""
+    photograph = cv2.imread(str(file))
+    assert photograph is not None, file
+    image = cv2.cvtColor(photograph, cv2.COLOR_BGR2RGB)
+    rng = np.random.default_rng(number)
+    height, width = image.shape[:2]
+    largest = min(width / SIZE[0], height / SIZE[1])
+    (x, y), (dx, dy) = rng.uniform(0, 1, 2), rng.uniform(-1, 1, 2)
+    for moment in itertools.count():
+        if moment >= seconds * RATE:
+            return
+        part = moment / (seconds * RATE)
+        scale = largest * (0.95 - 0.25 * part)
+        room = width - SIZE[0] * scale, height - SIZE[1] * scale
+        left, top = np.clip(x + dx * part / 2, 0, 1) * room[0], np.clip(y + dy * part / 2, 0, 1) * room[1]
+        matrix = np.array([[scale, 0, left], [0, scale, top]], np.float32)
+        flags = cv2.INTER_AREA | cv2.WARP_INVERSE_MAP if scale > 1 else cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        yield np.asarray(cv2.warpAffine(image, matrix, SIZE, flags=flags), np.uint8)

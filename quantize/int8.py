@@ -1,9 +1,8 @@
 """A float network to the INT8 files that are shipped: static QDQ, signed weights and activations, scales per channel.
 
 The last layer before each output, and what joins or pools its inputs, stays in float: it costs next to nothing there,
-and rounding it moves every score. A twin
-with 7-bit weights is made beside it: without an 8-bit dot product (AVX2 alone), x86 adds products in 16 bits, and
-8-bit weights overflow them.
+and rounding it moves every score. A twin with 7-bit weights is made beside it: without an 8-bit dot product (AVX2
+alone), x86 adds products in 16 bits, and 8-bit weights overflow them.
 """
 
 from __future__ import annotations
@@ -16,8 +15,18 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from vqa_agent.infer.runtimes import import_runtime
+
+import_runtime("onnxruntime")
+from onnxruntime.quantization import (  # noqa: E402
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: E402
 
 Feed = dict[str, NDArray[np.float32]]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from vqa_agent.config import Config, load, validate
@@ -18,6 +20,7 @@ from vqa_agent.publish.messages import AgentStatus, Metrics, StreamState
 from vqa_agent.publish.topics import Topics
 from vqa_agent.sample_config import HEAD, sample
 from vqa_agent.service.ledger import WORKER_FAILED
+from vqa_agent.simulate.gallery import gallery
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,8 +52,19 @@ def test_a_generated_page_is_up_to_date(path: Path) -> None:
 
 
 def test_there_is_no_page_for_a_detector_that_is_gone() -> None:
-    pages = {page.stem for page in (ROOT / "docs" / "detectors").glob("*.md")} - {"README"}
+    pages = {page.stem for page in (ROOT / "docs" / "detectors").glob("*.md")}
     assert pages == set(detectors())
+
+
+def test_every_defect_that_can_be_seen_is_shown_as_the_simulation_draws_it() -> None:
+    files = {file.stem: file for file in (ROOT / "docs" / "pictures").glob("*.jpg")}
+    drawn = gallery()
+    assert set(files) == set(drawn), "run `make docs`"
+    for name, image in drawn.items():
+        shown = cv2.cvtColor(cv2.imread(str(files[name])), cv2.COLOR_BGR2RGB)
+        coarse = [cv2.resize(each, (240, 45), interpolation=cv2.INTER_AREA).astype(int) for each in (shown, image)]
+        assert np.abs(coarse[0] - coarse[1]).mean() < 4, f"{name}: run `make docs`"
+    assert sum(file.stat().st_size for file in files.values()) < 1.5e6
 
 
 def test_the_sample_configuration_loads_as_it_is() -> None:

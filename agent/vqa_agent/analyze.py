@@ -24,7 +24,7 @@ from vqa_agent.detect.runner import Account
 from vqa_agent.errors import InputError
 from vqa_agent.event import State
 from vqa_agent.judge import Decision
-from vqa_agent.media import Format, Picture, Sample, Sound
+from vqa_agent.media import Fact, Format, Picture, Sample, Sound
 from vqa_agent.pipeline import Pipeline, build_detectors
 
 FIRST_SIGNAL = 20.0
@@ -114,7 +114,7 @@ class Analysis:
             if isinstance(sample, Picture | Sound):
                 blind = False
                 self.summary.pictures += isinstance(sample, Picture)
-            elif blind:
+            elif blind and isinstance(sample, Fact):
                 reason = str(sample.detail.get("reason", reason))
                 if sample.end >= FIRST_SIGNAL:
                     break

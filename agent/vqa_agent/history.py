@@ -37,7 +37,10 @@ CONFIRM = 0.6
 """Seconds after a step at which the scene must still be the same: dissolves and wipes have changed it by then."""
 
 SETTLED = 1.0
-"""Part of a step by which the measure may still change until then in a moving scene; coders take a picture or two."""
+"""Part of a step by which the measure may still change until then in a moving scene."""
+
+RAMP = 1.5 * LOOK_INTERVAL
+"""Seconds within which a step is complete: coders take a picture or two."""
 
 PIECE = 10.0
 """Seconds of one scene that make one entry of the memory."""
@@ -161,6 +164,8 @@ class Watch(Generic[V]):
         step = self._step
         if step is None or step.since == time:
             return
+        if time - step.since <= RAMP:
+            step.first = value
         over = self.is_over(step.reference, self._last, value)
         due = not step.confirmed and time - step.since >= CONFIRM
         if over or time - step.since > FORGET or (due and not self._is_same(step, value, layout)):

@@ -1,4 +1,4 @@
-"""What flows through the agent: pictures, blocks of sound, and facts about their transport.
+"""What flows through the agent: pictures, blocks of sound, captions, and facts about their transport.
 
 All times are *media seconds*: presentation time on one continuous clock per stream, which starts near zero, never
 goes back, and runs over wraps and jumps of the source's own time stamps (see `capture.clock`).
@@ -201,6 +201,7 @@ class Sound:
         self.samples = samples
         self.layout = layout
         self.names = names or tuple(f"{number + 1}" for number in range(samples.shape[0]))
+        self.measures: dict[Any, Any] = {}
 
     @property
     def channels(self) -> int:
@@ -245,9 +246,11 @@ class FactKind(StrEnum):
     NO_SIGNAL = "no_signal"
     """Nothing usable arrived in this interval. detail: missing = all|video|audio, reason."""
     CONTINUITY = "continuity"
-    """Transport packets are missing or out of order (the source marked the packet corrupt). detail: pid or track."""
+    """Transport packets are missing or out of order. detail: pid; indicator, or track where FFmpeg says so."""
+    TRANSPORT = "transport"
+    """Another check of TR 101 290 failed. detail: indicator, pid; interval, limit, usual or seconds where measured."""
     TRANSPORT_ERROR = "transport_error"
-    """The transport error indicator is set. detail: pid."""
+    """The transport error indicator is set. detail: indicator, pid."""
     CORRUPT_PICTURE = "corrupt_picture"
     """The decoder concealed or marked a picture. detail: track."""
     DECODE_ERROR = "decode_error"
@@ -260,6 +263,9 @@ class FactKind(StrEnum):
     """The format is known, or differs from before. detail: the fields of `Format`."""
     RECONNECT = "reconnect"
     """The input was opened again after a loss. detail: attempt."""
+    CAPTIONS = "captions"
+    """A caption service was carried in this interval, with or without text. detail: service, readable (bool: its text
+    can be decoded here), bytes and parity_errors (of CEA-608, padding left out)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,21 +302,62 @@ class Format:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-Sample: TypeAlias = Picture | Sound | Fact
+class CaptionKind(StrEnum):
+    """How a caption service puts its text on the screen."""
+
+    POP_ON = "pop-on"
+    """Prepared beforehand, shown as a whole (CEA-608)."""
+    ROLL_UP = "roll-up"
+    """Typed while one listens, a few letters at a time (CEA-608 roll-up and paint-on)."""
+    TEXT = "text"
+    """Cues of a text track, which say when they end."""
+    BITMAP = "bitmap"
+    """Pictures of text (DVB subtitles)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """What a caption service changes on the screen at media second `time`.
+
+    `text` is what is new on it, rows parted by line feeds; roll-up text that begins with a line feed begins a row. A
+    bitmap has no text. `shown` is False where the screen is cleared. `until` is the media second at which the text
+    goes, where that is known beforehand. `timed`: whether `time` is on one clock with the sound.
+    """
+
+    time: float
+    service: str
+    kind: CaptionKind
+    text: str = ""
+    until: float | None = None
+    shown: bool = True
+    timed: bool = True
+
+    @property
+    def duration(self) -> float:
+        """0: it marks a moment."""
+        return 0.0
+
+    @property
+    def end(self) -> float:
+        return self.time
+
+
+Sample: TypeAlias = Picture | Sound | Fact | Caption
 
 Measured = TypeVar("Measured")
+Looked = TypeVar("Looked", bound=Picture | Sound)
 
 
-def shared(measure: Callable[[Picture], Measured]) -> Callable[[Picture], Measured]:
-    """Make a function of a picture one that is computed at most once a picture, whoever asks first.
+def shared(measure: Callable[[Looked], Measured]) -> Callable[[Looked], Measured]:
+    """Make a function of a picture (or of a block of sound) one that is computed at most once, whoever asks first.
 
-    For measures that more than one detector needs and that do not belong on `Picture` itself.
+    For measures that more than one detector needs and that do not belong on `Picture` or `Sound` itself.
     """
 
     @wraps(measure)
-    def once(picture: Picture) -> Measured:
-        if once not in picture.measures:
-            picture.measures[once] = measure(picture)
-        return cast(Measured, picture.measures[once])
+    def once(sample: Looked) -> Measured:
+        if once not in sample.measures:
+            sample.measures[once] = measure(sample)
+        return cast(Measured, sample.measures[once])
 
     return once

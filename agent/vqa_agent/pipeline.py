@@ -72,7 +72,7 @@ class Pipeline:
 
     def _interrupt(self) -> None:
         self._pictures_up_to = None
-        self.suite.reset()
+        self.suite.interrupt()
         self.judge.interrupt()
 
 

@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--media", type=Path, required=True, help="folder of the recordings")
     parser.add_argument("--out", type=Path, default=MODELS, help="folder of the models")
-    parser.add_argument("--fp32", type=Path, default=FOLDER / "face" / "face.fp32.onnx")
+    parser.add_argument("--fp32", type=Path, default=FOLDER / "face.fp32.onnx")
     given = parser.parse_args()
     score_and_record(given.media, read_config(HERE / "config.toml"), given.fp32, given.out)
 

@@ -37,12 +37,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--media", type=Path, required=True, help="folder of the recordings")
     parser.add_argument("--out", type=Path, default=MODELS, help="folder of the models")
+    parser.add_argument("--start", type=Path, help="weights to go on from (face.pt of an earlier run)")
+    parser.add_argument("--seed", type=int, help="another seed: other samples, in another order")
     given = parser.parse_args()
     config = read_config(HERE / "config.toml")
+    config["seed"] = config["seed"] if given.seed is None else given.seed
     seed_everything(config["seed"])
     samples = training_samples(given.media, config)
-    network = train(samples, config)
-    fp32 = FOLDER / "face" / "face.fp32.onnx"
+    network = train(samples, config, torch.load(given.start)["weights"] if given.start else None)
+    torch.save({"config": config, "weights": network.state_dict()}, FOLDER / "face.pt")
+    fp32 = FOLDER / "face.fp32.onnx"
     export_onnx(network, {"picture": torch.zeros(1, 3, HEIGHT, WIDTH)}, ["logits", "shapes"], fp32)
     quantize_int8(
         fp32, given.out / "face" / "face.onnx", calibration(samples, config), method=config["quantize"]["method"]
@@ -62,10 +66,12 @@ def training_samples(media: Path, config: Mapping[str, Any]) -> Arrays:
     return cached("face", {**parts, "media": names}, build)
 
 
-def train(samples: Arrays, config: Mapping[str, Any]) -> FaceNetwork:
+def train(samples: Arrays, config: Mapping[str, Any], start: Mapping[str, Tensor] | None = None) -> FaceNetwork:
     """The mean of the weights over the last thousand steps, which is steadier than the weights themselves."""
     settings = config["train"]
     network = FaceNetwork(settings["widths"]).to(memory_format=torch.channels_last)
+    if start is not None:
+        network.load_state_dict(start)
     averaged = copy.deepcopy(network)
     loss = FaceLoss(settings["sizes"], settings["weights"])
     optimizer = torch.optim.AdamW(network.parameters(), lr=settings["rate"], weight_decay=settings["decay"])
@@ -86,7 +92,7 @@ def train(samples: Arrays, config: Mapping[str, Any]) -> FaceNetwork:
         if step % 100 == 99:
             print(f"step {step + 1}/{steps}  loss {total / 100:.3f}  {time.monotonic() - started:.0f} s", flush=True)
             total = 0.0
-    return averaged
+    return averaged.to(memory_format=torch.contiguous_format)
 
 
 @torch.no_grad()

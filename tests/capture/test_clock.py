@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -43,6 +44,36 @@ def test_sound_and_picture_keep_their_relation_over_a_jump() -> None:
     audio = clock.stamp("audio", 500.45, STEP)
     assert (late.jump, audio.jump) == (0.0, 0.0)
     assert audio.time - video.time == pytest.approx(0.05)
+
+
+def test_a_track_that_paused_comes_back_beside_the_others() -> None:
+    clock = MediaClock()
+    for number in range(500):
+        clock.stamp("video", 100 + number * STEP, STEP)
+        if not 100 <= number < 400:
+            audio = clock.stamp("audio", 100 + number * STEP, STEP)
+            assert (audio.time, audio.jump) == (pytest.approx(number * STEP), 0.0)
+
+
+def test_a_track_that_paused_over_a_jump_comes_back_near_the_others() -> None:
+    clock = MediaClock()
+    clock.stamp("audio", 100.0, STEP)
+    for number in range(500):
+        clock.stamp("video", (100 if number < 250 else 900) + number * STEP, STEP)
+    assert clock.stamp("audio", 7000.0, STEP).time == pytest.approx(clock.now, abs=1.1)
+
+
+@pytest.mark.parametrize("length", [0.5, 1.0, 6.0])
+def test_segments_that_begin_anew_are_joined_without_a_hole(length: float) -> None:
+    clock, count = MediaClock(), round(length / STEP)
+    times: list[float] = []
+    for _ in range(4):
+        for number in range(count):
+            clock.stamp("audio", number * STEP, STEP)
+            # A decoder that reorders gives the last picture of a segment after the next segment's sound has begun.
+            if number or times:
+                times.append(clock.stamp("video", (number - 1) % count * STEP + 0.02, STEP).time)
+    assert max(abs(b - a - STEP) for a, b in itertools.pairwise(times)) < 0.05
 
 
 def test_a_missing_time_stamp_follows_the_one_before() -> None:

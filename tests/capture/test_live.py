@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import itertools
 import socket
-import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +17,9 @@ import pytest
 
 from tests.capture import clips
 from tests.capture.clips import kinds, of_kind
+from tests.servers import UdpSender, free_port, rtsp_server, web_server
 from vqa_agent.capture import Capture, Source, open_source
+from vqa_agent.capture.pacing import FASTER
 from vqa_agent.errors import InputError
 from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
 
@@ -34,12 +31,6 @@ SENDER = """
     for start in range(0, len(data), step):
         sys.stdout.buffer.write(data[start:start + step]); sys.stdout.buffer.flush(); time.sleep(0.05)
 """
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(type=kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def take(capture: Capture, enough: Callable[[list[Sample]], bool], seconds: float = 30.0) -> list[Sample]:
@@ -60,36 +51,6 @@ def pictures_and_sound(pictures: int, sound: int) -> Callable[[list[Sample]], bo
         return len(seen[0]) >= pictures and len(seen[1]) >= sound
 
     return enough
-
-
-class UdpSender:
-    """Sends a transport stream to a port in real time, again and again, until stopped."""
-
-    def __init__(self, data: bytes, seconds: float, port: int) -> None:
-        self._datagrams = [data[start : start + 1316] for start in range(0, len(data), 1316)]
-        self._pause = seconds / len(self._datagrams)
-        self._port = port
-        self.sending = threading.Event()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> UdpSender:
-        self.sending.set()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with socket.socket(type=socket.SOCK_DGRAM) as out:
-            for datagram in itertools.cycle(self._datagrams):
-                if self._stop.is_set():
-                    return
-                if self.sending.is_set():
-                    out.sendto(datagram, ("127.0.0.1", self._port))
-                time.sleep(self._pause)
 
 
 @pytest.fixture
@@ -125,18 +86,6 @@ def test_a_source_that_is_not_there_yet_is_waited_for(monkeypatch: pytest.Monkey
     assert time.monotonic() - started < 4.0
 
 
-@contextmanager
-def web_server(folder: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-
-
 def hls(folder: Path, segments: int, ended: bool) -> None:
     for number in range(segments):
         if not (folder / f"{number}.ts").exists():
@@ -165,6 +114,26 @@ def test_live_hls_grows(tmp_path: Path) -> None:
         taken = take(capture, pictures_and_sound(100, 20), 20.0)
     grow.join()
     assert len(kinds(taken)[0]) >= 100
+
+
+def test_segments_that_come_in_bursts_are_played_evenly_and_without_a_loss(tmp_path: Path) -> None:
+    for segments in (8, 4):
+        hls(tmp_path, segments, ended=False)
+
+    def grow() -> None:
+        for segments in (6, 8):
+            time.sleep(2.0)
+            hls(tmp_path, segments, ended=False)
+
+    with web_server(tmp_path) as url, open_source(Source(name="hls", url=f"{url}/x.m3u8")) as capture:
+        threading.Thread(target=grow, daemon=True).start()
+        started = time.monotonic()
+        taken = take(capture, pictures_and_sound(120, 20))
+        lasted = time.monotonic() - started
+    pictures, _, facts = kinds(taken)
+    assert lasted > (pictures[-1].time - pictures[0].time) / FASTER - 0.2
+    assert sum(fact.duration for fact in of_kind(facts, FactKind.NO_SIGNAL)) < 1.5
+    assert not of_kind(facts, FactKind.RECEIVER_DROP)
 
 
 def test_a_playlist_from_the_network_may_not_open_files(tmp_path: Path) -> None:
@@ -231,32 +200,11 @@ def test_wall_clock_follows_the_arrival(stream: Path) -> None:
         assert abs((capture.wall(last) - datetime.now(UTC)).total_seconds()) < 1.0
 
 
-RTSP_SERVER = """
-    import sys, gi
-    gi.require_version("Gst", "1.0"); gi.require_version("GstRtspServer", "1.0")
-    from gi.repository import GLib, Gst, GstRtspServer
-    Gst.init(None)
-    server = GstRtspServer.RTSPServer(); server.set_address("127.0.0.1"); server.set_service(sys.argv[2])
-    factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(f"( filesrc location={sys.argv[1]} ! matroskademux ! rtph264pay name=pay0 pt=96 )")
-    server.get_mount_points().add_factory("/live", factory); server.attach(None)
-    print("ready", flush=True)
-    GLib.MainLoop().run()
-"""
-
-
 @pytest.fixture
 def rtsp(tmp_path: Path) -> Iterator[str]:
-    probe = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-    if subprocess.run(["/usr/bin/python3", "-c", probe], capture_output=True, check=False).returncode:
-        pytest.skip("the RTSP server of GStreamer is not installed (gir1.2-gst-rtsp-server-1.0, python3-gi)")
     file = clips.clip(tmp_path / "x.mkv", 6.0, sound=False, options={"preset": "ultrafast", "g": "10"})
-    port = free_port()
-    program = ["/usr/bin/python3", "-c", textwrap.dedent(RTSP_SERVER), str(file), str(port)]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
-        assert server.stdout.readline() == b"ready\n"
-        yield f"rtsp://127.0.0.1:{port}/live"
-        server.kill()
+    with rtsp_server(file) as url:
+        yield url
 
 
 @pytest.mark.servers

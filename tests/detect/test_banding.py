@@ -108,7 +108,8 @@ def test_colour_bars_are_a_test_pattern_and_not_bands() -> None:
 
 def test_ten_bits_say_the_same_as_eight() -> None:
     eight = samples.picture(next(spatial.coarsen(sky(0.1), 0.0, 1.0, 4)))
-    ten = Picture(time=0.0, duration=0.04, luma=eight.luma.astype(np.uint16) * 4, depth=10)
+    deep, *chroma = (plane.astype(np.uint16) * 4 for plane in (eight.luma, *eight.chroma))
+    ten = Picture(time=0.0, duration=0.04, luma=deep, chroma=tuple(chroma), depth=10)
     found = [next(iter(samples.fresh("banding").look(picture))) for picture in (eight, ten)]
     assert found[0].bad
     assert found[0].detail == found[1].detail

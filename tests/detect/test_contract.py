@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from tests.detect import samples
 from vqa_agent.detect import Detector, Finding, Profile, detectors
-from vqa_agent.media import Fact, Picture, Sample, Sound
+from vqa_agent.media import Caption, Fact, Picture, Sample, Sound
 from vqa_agent.simulate import scenes, sounds
 
 NAMES = sorted(detectors())
@@ -27,7 +27,13 @@ COST_LIMIT = {"cheap": 40.0, "moderate": 150.0, "neural": 4000.0}
 """Greatest cost of a look, in units of one addition over the reduced luma of a 1080p picture."""
 
 
-KINDS = {"video": (Picture,), "audio": (Sound,), "transport": (Fact,), "both": (Picture, Sound)}
+KINDS = {
+    "video": (Picture,),
+    "audio": (Sound,),
+    "transport": (Fact,),
+    "both": (Picture, Sound),
+    "captions": (Caption, Sound, Fact),
+}
 
 
 def defect_of(name: str) -> Iterator[Sample]:

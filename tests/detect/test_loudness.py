@@ -77,6 +77,14 @@ def test_short_term_maximum_of_tech_3341_case_9() -> None:
     assert settled == pytest.approx([-23.0] * len(settled), abs=0.1)
 
 
+@pytest.mark.parametrize("segment", [0, 1, 10, 19])
+@pytest.mark.parametrize("case", ["10: the same level", "11: rising levels"])
+def test_short_term_maximum_wherever_the_tone_begins(case: str, segment: int) -> None:
+    level = -23.0 if case.startswith("10") else -38.0 + segment
+    found = measured(tones((-200.0, 0.15 * segment + 1.0), (level, 3.0), (-200.0, 1.0)))
+    assert max(finding.detail["S"] for finding in found) == pytest.approx(level, abs=0.1)
+
+
 def test_momentary_maximum_of_tech_3341_case_12() -> None:
     sound = tones(*[(-20.0, 0.18), (-30.0, 0.22)] * 25)
     settled = [finding.detail["M"] for finding in measured(sound) if finding.start > 1.0]

@@ -160,3 +160,17 @@ def test_every_event_is_opened_and_closed_once_and_none_overlaps_its_like(steps:
         assert told_states[0] is State.OPEN
         assert told_states[-1] is State.CLOSED
         assert set(told_states[1:-1]) <= {State.UPDATE}
+
+
+def test_one_look_at_several_defects_is_weighed_defect_by_defect() -> None:
+    looked = judge(Profile.FILE)
+    decisions: list[Decision] = []
+    for second in range(8):
+        parts = tuple(
+            Finding("audio_artifacts", second, second + 1, 0.9, bad, defect=defect)
+            for defect, bad in (("audio_hum", True), ("audio_clicks", True), ("audio_hiss", False))
+        )
+        whole = Finding("audio_artifacts", second, second + 1, 0.9, True, defect="audio_hum", parts=parts)
+        decisions += looked.weigh([whole])
+    assert told(decisions, "audio_hum") == told(decisions, "audio_clicks") == ["open"]
+    assert told(decisions, "audio_hiss") == []

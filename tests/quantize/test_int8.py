@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from onnx import numpy_helper
 
 from quantize.int8 import METHODS, node_names, quantize_int8
 from tests.infer.networks import feeds, float_network
+from vqa_agent.infer.runtimes import import_runtime
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def fp32(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(path: Path) -> np.ndarray:
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = import_runtime("onnxruntime").InferenceSession(path, providers=["CPUExecutionProvider"])
     return np.concatenate([session.run(None, feed)[0] for feed in feeds(8, seed=9)])
 
 

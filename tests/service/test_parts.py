@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.harness import free_port, until
+from tests.servers import free_port
+from tests.service.harness import until
 from vqa_agent.config import StreamSection
 from vqa_agent.detect import Severity
 from vqa_agent.event import EventDraft, State

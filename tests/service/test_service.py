@@ -12,7 +12,8 @@ import jsonschema
 import psutil
 import pytest
 
-from tests.service.harness import Agent, Subscriber, free_port, until
+from tests.servers import free_port
+from tests.service.harness import Agent, Subscriber, until
 from vqa_agent.event import schema
 
 pytestmark = [pytest.mark.mosquitto]

@@ -17,7 +17,7 @@ import av.error
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
 from vqa_agent.capture.opening import Opened, Opening, explain, open_container
-from vqa_agent.capture.pacing import Pace
+from vqa_agent.capture.pacing import Pace, PlayOut
 from vqa_agent.capture.reading import Arrival, End, PacketReader
 from vqa_agent.capture.source import Source
 from vqa_agent.capture.watch import SignalWatch
@@ -113,7 +113,8 @@ class Capture:
         tracks = choose_tracks(opened.container)
         if not tracks.chosen:
             raise InputError(f"reading {self.source.describe()}: it has neither pictures nor sound; check what is sent")
-        decoder = Decoder(tracks, self._clock, self.statistics, self.format)
+        monitor = opened.monitor([stream.id for stream in tracks.chosen], self.statistics.transport)
+        decoder = Decoder(tracks, self._clock, self.statistics, self.format, monitor=monitor)
         decoder.open(self.source.threads)
         self._decoder = decoder
         return decoder
@@ -146,7 +147,7 @@ class Capture:
 
     def _read_file(self, opened: Opened, decoder: Decoder) -> Iterator[Sample]:
         try:
-            for packet in opened.container.demux(*decoder.tracks.chosen):
+            for packet in opened.container.demux(*decoder.tracks.read):
                 if self._stop.is_set():
                     return
                 if packet.size or packet.dts is not None:
@@ -180,14 +181,17 @@ class Capture:
         """Open the input in the background; what is open, or why nothing is."""
         opening = Opening(self.source)
         patience = monotonic() + (START_PATIENCE if first else 0.0)
-        while not self._stop.is_set():
-            try:
+        try:
+            while not self._stop.is_set():
                 if (opened := opening.result(TICK)) is not None:
                     return opened, ""
-            except InputError as error:
-                return None, str(error)
-            if monotonic() > patience:
-                yield from watch.idle(self._lost_time(), "no answer yet")
+                if monotonic() > patience:
+                    yield from watch.idle(self._lost_time(), "no answer yet")
+        except InputError as error:
+            return None, str(error)
+        except GeneratorExit:
+            opening.abandon()
+            raise
         opening.abandon()
         return None, ""
 
@@ -199,7 +203,8 @@ class Capture:
             opened.close()
             return str(error)
         self._clock.restart(self._lost_time())
-        reader = PacketReader(opened, decoder.tracks.chosen)
+        reader = PacketReader(opened, decoder.tracks.read)
+        play_out = PlayOut() if opened.pulled else None
         try:
             for arrival in reader.arrivals(TICK):
                 if self._stop.is_set():
@@ -208,21 +213,27 @@ class Capture:
                     yield from decoder.flush()
                     return arrival.reason or "the input ended"
                 if arrival is None:
+                    yield from decoder.idle()
                     yield from watch.idle(self._lost_time(), "no data arrives")
                     continue
                 if dropped := reader.take_dropped():
                     self.statistics.dropped_packets += dropped
                     yield Fact(FactKind.RECEIVER_DROP, self._clock.now, count=dropped, detail={"where": "queue"})
-                yield from self._decoded(decoder, arrival, watch)
+                yield from self._decoded(decoder, arrival, watch, play_out)
         finally:
             reader.stop()
         return ""
 
-    def _decoded(self, decoder: Decoder, arrival: Arrival, watch: SignalWatch) -> Iterator[Sample]:
+    def _decoded(
+        self, decoder: Decoder, arrival: Arrival, watch: SignalWatch, play_out: PlayOut | None
+    ) -> Iterator[Sample]:
         decoder.skip_frame = self.skip_frame
         self.latency = monotonic() - arrival.moment
         for sample in decoder.decode(arrival.packet):
             if isinstance(sample, Picture | Sound):
+                if play_out is not None:
+                    play_out.wait(sample.time, self._stop)
+                    self.latency = play_out.lateness
                 self._mark(sample.time, self.latency)
             yield from watch.note(sample)
             yield sample

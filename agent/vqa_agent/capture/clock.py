@@ -14,7 +14,10 @@ WRAP = 2**33 / 90_000
 """Seconds after which MPEG-TS time stamps begin again (33 bits at 90 kHz)."""
 
 MAX_STEP = 1.0
-"""Seconds by which a time stamp may miss what its track expects before it counts as a jump."""
+"""Seconds by which a time stamp may come later than its track expects before it counts as a jump."""
+
+MAX_BACK = 0.25
+"""Seconds by which it may come too early: overlapping sound, rounded stamps."""
 
 MAX_TRACK_SKEW = 60.0
 """Seconds by which the first time stamp of a further track may differ from the clock."""
@@ -53,17 +56,26 @@ class MediaClock:
             return self._advance(track, self.now if due is None else due, duration, 0.0)
         if not self._offsets:
             self._offsets = [self.now - source]
-        allowed = MAX_STEP if due is not None else MAX_TRACK_SKEW
+        early, late = (MAX_BACK, MAX_STEP) if due is not None else (MAX_TRACK_SKEW, MAX_TRACK_SKEW)
         due = self.now if due is None else due
-        for offset in self._offsets:
-            missed = source + offset - due
-            if abs(missed) <= allowed or (self._gaps_are_real and missed > 0):
-                return self._advance(track, source + offset, duration, 0.0)
+        # A track that paused comes back where the clock stands, moved on by the others.
+        latest = math.inf if self._gaps_are_real else max(due, self.now) + late
+        times = [source + offset for offset in self._offsets]
+        fitting = [(abs(time - due), time) for time in times if due - early <= time <= latest]
+        if fitting:
+            return self._advance(track, min(fitting)[1], duration, 0.0)
+        due = max(due, self.now - MAX_STEP)
         jump = source + self._offsets[0] - due
         # Packets from before the jump may still follow on other tracks: the offset before stays known.
         self._offsets = [due - source, self._offsets[0]]
         wrapped = abs(abs(jump) - WRAP) <= MAX_STEP
         return self._advance(track, due, duration, 0.0 if wrapped else jump)
+
+    def locate(self, source: float) -> float | None:
+        """The media second of time stamp `source` (seconds), without moving the clock; None before it has started."""
+        if not self._offsets:
+            return None
+        return max(0.0, min((source + offset for offset in self._offsets), key=lambda time: abs(time - self.now)))
 
     def _advance(self, track: str, time: float, duration: float, jump: float) -> Stamp:
         time = max(0.0, time)

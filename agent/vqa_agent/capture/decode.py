@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -12,9 +13,11 @@ import av.error
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
+from vqa_agent.capture.captions import CaptionReader
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.picture import PictureMaker
 from vqa_agent.capture.sound import SoundAssembler
+from vqa_agent.capture.transport import Monitor
 from vqa_agent.errors import one_line
 from vqa_agent.media import Fact, FactKind, Format, Sample, Value
 
@@ -34,6 +37,8 @@ class Statistics:
     corrupt_pictures: int = 0
     dropped_packets: int = 0
     openings: int = 0
+    transport: Counter[str] = field(default_factory=Counter)
+    """How often each indicator of TR 101 290 was raised, and what was lost on the way here."""
 
 
 @dataclass
@@ -42,19 +47,42 @@ class Tracks:
 
     video: VideoStream | None
     audio: AudioStream | None
+    subtitles: tuple[Any, ...] = ()
+    segmented: bool = False
+    """Whether text comes in segments whose own time FFmpeg does not relate to that of the pictures (HLS)."""
 
     @property
     def chosen(self) -> list[Any]:
+        """The tracks of pictures and sound."""
         return [stream for stream in (self.video, self.audio) if stream is not None]
+
+    @property
+    def read(self) -> list[Any]:
+        """Every track whose packets are read."""
+        return [*self.chosen, *self.subtitles]
 
 
 def choose_tracks(container: Any) -> Tracks:
-    """The best picture track that is not a cover picture, and the best sound track; those of one programme."""
+    """The best picture track that is not a cover picture, the best sound track, subtitles; those of one programme."""
     videos = [stream for stream in container.streams.video if not is_cover(stream) and stream.codec_context]
     best = container.streams.best("video")
     video = best if best in videos else next(iter(videos), None)
     audio = container.streams.best("audio", related=video) if container.streams.audio else None
-    return Tracks(video, audio if audio is not None and audio.codec_context else None)
+    segmented = container.format.name == "hls"
+    return Tracks(
+        video,
+        audio if audio is not None and audio.codec_context else None,
+        tuple(_subtitles(container, video, several=len(videos) > 1)),
+        segmented,
+    )
+
+
+def _subtitles(container: Any, video: Any, several: bool) -> list[Any]:
+    """The subtitle tracks, of several programmes only the best of the right one; forced ones say nothing of speech."""
+    tracks = list(container.streams.subtitles)
+    if several:
+        tracks = [container.streams.best("subtitle", related=video)] if tracks else []
+    return [track for track in tracks if track is not None and not track.disposition & av.stream.Disposition.forced]
 
 
 def is_cover(stream: Any) -> bool:
@@ -64,21 +92,27 @@ def is_cover(stream: Any) -> bool:
 
 @dataclass
 class Decoder:
-    """Decodes the chosen tracks of one container."""
+    """Decodes the chosen tracks of one container. A `monitor` says what their transport packets say themselves."""
 
     tracks: Tracks
     clock: MediaClock
     statistics: Statistics = field(default_factory=Statistics)
     format: Format = field(default_factory=Format)
     skip_frame: str = "DEFAULT"
+    monitor: Monitor | None = None
 
     def __post_init__(self) -> None:
         self._pictures = PictureMaker()
         self._sounds = SoundAssembler()
-        self._joined = False
+        self._captions = CaptionReader(self.clock, self.tracks.subtitles, self.tracks.segmented)
+        self._joined: set[str] = set()
+        """Tracks that have been decoded; what cannot be before that is a stream joined in the middle."""
 
     def open(self, threads: int = 1) -> None:
         """Prepare the codecs for `threads` threads each."""
+        for track in self.tracks.subtitles if self.tracks.segmented else ():
+            # The HLS demuxer leaves text out until somebody asks for it.
+            track.discard = av.stream.Discard.default
         for stream in self.tracks.chosen:
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
@@ -88,19 +122,33 @@ class Decoder:
         stream = packet.stream
         self.statistics.packets += 1
         self.statistics.bytes += packet.size
+        if self.monitor is not None and packet.pos is not None:
+            yield from self.monitor.facts(self.clock.now, packet.pos)
         if packet.is_corrupt:
             self.statistics.corrupt_packets += 1
-            yield self._fact(FactKind.CONTINUITY, stream)
+            if self.monitor is None and not self.tracks.segmented:
+                yield self._fact(FactKind.CONTINUITY, stream)
+        if stream.type == "subtitle":
+            self._captions.subtitle(packet)
+            return
+        if stream.type == "video":
+            self._captions.coded_picture(packet)
         if stream.type == "video" and stream.codec_context.skip_frame != self.skip_frame:
             stream.codec_context.skip_frame = self.skip_frame
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
             self.statistics.decode_errors += 1
-            yield self._fact(FactKind.DECODE_ERROR, stream, reason=one_line(error.strerror or error)[:80])
+            if stream.type in self._joined:
+                yield self._fact(FactKind.DECODE_ERROR, stream, reason=one_line(error.strerror or error)[:80])
             return
         for frame in frames:
             yield from self._present(stream, frame)
+
+    def idle(self) -> Iterator[Fact]:
+        """What is known of the transport while there is nothing to decode."""
+        if self.monitor is not None:
+            yield from self.monitor.facts(self.clock.now)
 
     def flush(self) -> Iterator[Sample]:
         """What the decoders still hold, at the end of the input."""
@@ -112,6 +160,7 @@ class Decoder:
             for frame in frames:
                 yield from self._present(stream, frame)
         yield from self._sounds.flush()
+        yield from self.idle()
 
     def _present(self, stream: Any, frame: Any) -> Iterator[Sample]:
         if stream is self.tracks.video:
@@ -123,25 +172,29 @@ class Decoder:
         duration = picture_duration(stream, frame)
         stamp = self.clock.stamp("video", _seconds(frame), duration)
         if stamp.jump:
-            yield self._jump("video", stamp.time, stamp.jump)
+            yield from self._jump("video", stamp.time, stamp.jump)
+            self._captions.forget()
         yield from self._formats(self._video_format(stream, frame), stamp.time)
         picture = self._pictures.make(frame, stamp.time, duration)
-        if not self._joined:
-            self._joined = picture.key or not picture.corrupt
-        if picture.corrupt and self._joined:
+        if picture.key or not picture.corrupt:
+            self._joined.add("video")
+        if picture.corrupt and "video" in self._joined:
             self.statistics.corrupt_pictures += 1
             yield self._fact(FactKind.CORRUPT_PICTURE, stream, time=stamp.time)
         self.statistics.pictures += 1
         yield picture
+        yield from self._captions.presented(_seconds(frame), stamp.time)
 
     def _present_sound(self, stream: Any, frame: av.AudioFrame) -> Iterator[Sample]:
         if not frame.samples or not frame.sample_rate:
             return
+        self._joined.add("audio")
         stamp = self.clock.stamp("audio", _seconds(frame), frame.samples / frame.sample_rate)
         if stamp.jump:
-            yield self._jump("audio", stamp.time, stamp.jump)
+            yield from self._jump("audio", stamp.time, stamp.jump)
         yield from self._formats(self._audio_format(stream, frame), stamp.time)
         yield from self._sounds.add(frame, stamp.time)
+        yield from self._captions.due()
 
     def _formats(self, seen: Format, time: float) -> Iterator[Fact]:
         if seen != self.format:
@@ -157,6 +210,7 @@ class Decoder:
             rate=round(float(nominal_rate(stream)), 3),
             scan="interlaced" if frame.interlaced_frame else (self.format.scan or "progressive"),
             pixel_format=frame.format.name,
+            captions=self._captions.services,
         )
 
     def _audio_format(self, stream: Any, frame: av.AudioFrame) -> Format:
@@ -165,11 +219,14 @@ class Decoder:
             audio_codec=stream.codec_context.name,
             sample_rate=frame.sample_rate,
             layout=frame.layout.name,
+            captions=self._captions.services,
         )
 
-    def _jump(self, track: str, time: float, jump: float) -> Fact:
+    def _jump(self, track: str, time: float, jump: float) -> Iterator[Fact]:
+        """A playlist may splice: what begins anew with a segment is no error, and its packets are counted anew too."""
         self._pictures.forget()
-        return Fact(FactKind.PTS_JUMP, time, detail={"track": track, "seconds": round(jump, 3)})
+        if not self.tracks.segmented:
+            yield Fact(FactKind.PTS_JUMP, time, detail={"track": track, "seconds": round(jump, 3)})
 
     def _fact(self, kind: FactKind, stream: Any, time: float | None = None, **detail: Value) -> Fact:
         moment = self.clock.now if time is None else time

@@ -8,21 +8,36 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import av
 import av.error
 import av.logging
 from av.container import InputContainer
 
+from vqa_agent.capture.datagrams import Address, Receiver
+from vqa_agent.capture.feeds import Fetch, Pipe, Reread, Tap
 from vqa_agent.capture.source import Source, path_of
+from vqa_agent.capture.transport import Monitor
+from vqa_agent.capture.transport.framing import is_transport_stream
 from vqa_agent.errors import InputError, one_line
 
 log = logging.getLogger(__name__)
 
-PIPE_BUFFER = 65536
+READ_SIZE = 65536
+"""Bytes that FFmpeg asks a tap for at a time."""
+
+PEEK = 8192
+"""Bytes that show whether a web server sends a transport stream."""
+
+PLAYLISTS = frozenset([".m3u8", ".mpd"])
+
 OPEN_TIMEOUT = 10.0
 READ_TIMEOUT = 5.0
 """Seconds without any byte after which a live input counts as lost."""
@@ -32,7 +47,7 @@ OPTIONS: dict[str, dict[str, str]] = {
     "rtsps": {"rtsp_transport": "tcp", "timeout": "5000000", "protocol_whitelist": "rtsp,rtp,udp,tcp,tls"},
     "http": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "rw_timeout": "10000000"},
     "https": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "rw_timeout": "10000000"},
-    "udp": {"protocol_whitelist": "udp", "fifo_size": "50000", "overrun_nonfatal": "1", "buffer_size": "4194304"},
+    "udp": {"protocol_whitelist": "udp"},
     "rtp": {"protocol_whitelist": "rtp,udp,srtp", "buffer_size": "4194304"},
     "tcp": {"protocol_whitelist": "tcp"},
     "rtmp": {"protocol_whitelist": "rtmp,rtmpt,tcp", "rw_timeout": "10000000"},
@@ -50,21 +65,39 @@ av.logging.set_level(None)
 
 @dataclass
 class Opened:
-    """An open container, and the program that feeds it where there is one."""
+    """An open container, what feeds it where FFmpeg does not, and the program behind that where there is one.
+
+    `reread` is a transport stream on disk, which FFmpeg reads by itself. `pulled` inputs come in bursts when they are
+    asked for, and wait until they are.
+    """
 
     container: InputContainer
+    tap: Tap | None = None
+    reread: Reread | None = None
     program: subprocess.Popen[bytes] | None = None
     complaints: IO[bytes] | None = None
+    pulled: bool = False
 
     def close(self) -> None:
         """Close the container and end the program with all that it started."""
-        self.end_program()
+        self.end_input()
         with suppress(av.error.FFmpegError):
             self.container.close()
+        for feed in (self.tap, self.reread):
+            if feed is not None:
+                feed.close()
 
-    def end_program(self) -> None:
+    def end_input(self) -> None:
+        """Let a read that waits for more return: end the program, or the waiting at the socket."""
+        if self.tap is not None:
+            self.tap.origin.stop()
         if self.program is not None:
             end_program(self.program)
+
+    def monitor(self, tracks: Collection[int], totals: Counter[str]) -> Monitor | None:
+        """Who looks at the packets of `tracks` (PIDs), where this is a transport stream whose packets can be seen."""
+        feed = self.tap or self.reread
+        return Monitor(feed, tracks, totals) if feed is not None and is_mpegts(self.container) else None
 
     def last_words(self) -> str:
         """The last line that the program wrote to its standard error."""
@@ -75,20 +108,81 @@ def open_container(source: Source) -> Opened:
     """Open `source`. Raises InputError with one line that says what, why and what to do."""
     if source.command:
         return _open_command(source)
+    try:
+        tap = _open_tap(source)
+        return _open_url(source) if tap is None else _through(tap, source)
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise InputError(f"opening {source.describe()}: {explain(error)}") from None
+
+
+def is_mpegts(container: InputContainer) -> bool:
+    return container.format.name == "mpegts"
+
+
+def _open_url(source: Source) -> Opened:
+    """Let FFmpeg read it."""
     scheme = source.scheme
     url, demuxer = source.url, None
-    options = {**OPTIONS.get(scheme, {}), **source.options}
     if scheme in DEVICES:
         url, demuxer = source.url.partition("://")[2], DEVICES[scheme]
     elif scheme == "file":
         url = str(_readable(source))
+    container = av.open(
+        url, "r", format=demuxer, options=_options(source), timeout=_timeout(source), metadata_errors="replace"
+    )
+    opened = Opened(container, pulled=scheme in ("http", "https"))
+    if scheme == "file" and is_mpegts(container) and path_of(source.url).is_file():
+        opened.reread = Reread(path_of(source.url))
+    return opened
+
+
+def _open_tap(source: Source) -> Tap | None:
+    """The bytes of an input that may be a transport stream; None where FFmpeg had better read it itself."""
+    scheme = source.scheme
+    if scheme in ("udp", "rtp"):
+        tap = Tap(Receiver(Address.of(source.url, source.options), OPEN_TIMEOUT))
+    elif scheme in ("tcp", "srt", "http", "https") and not _is_playlist(source.url):
+        tap = Tap(Fetch(source.url, _options(source), (OPEN_TIMEOUT, READ_TIMEOUT)))
+    else:
+        return None
+    # What cannot be opened a second time, or holds nothing but transport streams, is read through the tap in any case.
+    if scheme in ("udp", "tcp", "srt") or _begins_as_transport_stream(tap):
+        return tap
+    tap.close()
+    return None
+
+
+def _is_playlist(url: str) -> bool:
+    return PurePath(urlsplit(url).path).suffix in PLAYLISTS
+
+
+def _begins_as_transport_stream(tap: Tap) -> bool:
+    try:
+        return is_transport_stream(tap.peek(PEEK))
+    except BaseException:
+        tap.close()
+        raise
+
+
+def _through(tap: Tap, source: Source) -> Opened:
+    """A container that reads from `tap`. Closes it where that fails."""
+    options = {"protocol_whitelist": "crypto", **source.options}
     try:
         container = av.open(
-            url, "r", format=demuxer, options=options, timeout=_timeout(source), metadata_errors="replace"
+            tap, "r", options=options, timeout=_timeout(source), buffer_size=READ_SIZE, metadata_errors="replace"
         )
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"opening {source.describe()}: {explain(error)}") from None
-    return Opened(container)
+    except BaseException:
+        tap.close()
+        raise
+    if not is_mpegts(container):
+        tap.forgo()
+    if isinstance(tap.origin, Receiver):
+        tap.origin.patience = READ_TIMEOUT
+    return Opened(container, tap)
+
+
+def _options(source: Source) -> dict[str, str]:
+    return {**OPTIONS.get(source.scheme, {}), **source.options}
 
 
 class Opening:
@@ -136,7 +230,7 @@ def explain(error: BaseException) -> str:
         reason = error.strerror or type(error).__name__
         detail = error.log[1][2].strip() if error.log and error.log[1] else ""
     else:
-        reason, detail = str(error) or type(error).__name__, ""
+        reason, detail = getattr(error, "strerror", None) or str(error) or type(error).__name__, ""
     for kind, advice in ADVICE.items():
         if isinstance(error, kind):
             reason = f"{reason}; {advice}"
@@ -202,9 +296,8 @@ def _open_command(source: Source) -> Opened:
             "check that the program is installed and may be run"
         ) from None
     try:
-        container = av.open(
-            _Pipe(program), "r", options=dict(source.options), timeout=(OPEN_TIMEOUT, READ_TIMEOUT), buffer_size=65536
-        )
+        assert program.stdout is not None
+        opened = _through(Tap(Pipe(program.stdout.fileno())), source)
     except (av.error.FFmpegError, OSError, ValueError) as error:
         end_program(program)
         words = _last_line(complaints)
@@ -212,18 +305,8 @@ def _open_command(source: Source) -> Opened:
         raise InputError(
             f"reading the command {source.describe()} of stream {source.name}: {one_line(reason)}"
         ) from None
-    return Opened(container, program, complaints)
-
-
-class _Pipe:
-    """A program's output as a file that cannot seek, with short reads passed on at once."""
-
-    def __init__(self, program: subprocess.Popen[bytes]) -> None:
-        assert program.stdout is not None
-        self._descriptor = program.stdout.fileno()
-
-    def read(self, size: int) -> bytes:
-        return os.read(self._descriptor, size)
+    opened.program, opened.complaints = program, complaints
+    return opened
 
 
 def _last_line(complaints: IO[bytes] | None) -> str:

@@ -1,4 +1,4 @@
-"""Plays a file at the speed of its own clock, as if it were live."""
+"""Plays what comes faster than it should at the speed of its own clock: files as if live, segments in bursts."""
 
 from __future__ import annotations
 
@@ -20,3 +20,27 @@ class Pace:
         if (early := self._began + media_time - monotonic()) > 0:
             stop.wait(early)
         return datetime.now(UTC)
+
+
+FASTER = 1.02
+"""Play-out is this much faster than the source's clock, so that a source whose clock runs faster is still followed."""
+
+
+class PlayOut:
+    """Plays an input that comes in bursts (segments over HTTP) evenly, so that a loss is one that a viewer sees too."""
+
+    def __init__(self) -> None:
+        self._last: tuple[float, float] | None = None
+        self.lateness = 0.0
+        """Seconds by which the newest sample came after its time."""
+
+    def wait(self, media_time: float, stop: threading.Event) -> None:
+        """Wait until `media_time` is due, or `stop` is set. What is late delays all that follows."""
+        now = monotonic()
+        media, moment = self._last or (media_time, now)
+        if self._last is not None and media_time <= media:
+            return
+        due = moment + (media_time - media) / FASTER
+        self.lateness = max(0.0, now - due)
+        self._last = media_time, max(now, due)
+        stop.wait(max(0.0, due - now))

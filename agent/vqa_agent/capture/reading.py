@@ -39,6 +39,8 @@ class End:
 class PacketReader:
     """Demuxes in a thread. Iterate `arrivals`; None means that nothing came for `tick` seconds.
 
+    What is pulled waits for room in the queue; what is sent to us is left out where there is none.
+
     The thread owns what is open: it closes it once `stop()` was called and its own last read has ended. FFmpeg must not
     be closed under a read, nor under the decoding of packets that still wait in the queue.
     """
@@ -68,7 +70,7 @@ class PacketReader:
     def stop(self, patience: float = 0.5) -> None:
         """Let the thread end; a read that is stuck in the network ends at its own time limit."""
         self._stop.set()
-        self._opened.end_program()
+        self._opened.end_input()
         self._thread.join(patience)
 
     def _read(self) -> None:
@@ -77,7 +79,8 @@ class PacketReader:
                 if self._stop.is_set():
                     return
                 if packet.size or packet.dts is not None:
-                    self._offer(Arrival(packet, monotonic()))
+                    offer = self._put if self._opened.pulled else self._offer
+                    offer(Arrival(packet, monotonic()))
             self._put(End(self._opened.last_words()))
         except (av.error.FFmpegError, OSError, ValueError) as error:
             self._put(End(one_line(explain(error))))
@@ -97,10 +100,10 @@ class PacketReader:
             self.dropped += 1
             self._skipping = self._skipping or is_video
 
-    def _put(self, end: End) -> None:
+    def _put(self, arrival: Arrival | End) -> None:
         while not self._stop.is_set():
             try:
-                self._queue.put(end, timeout=0.2)
+                self._queue.put(arrival, timeout=0.2)
                 return
             except queue.Full:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vqa_agent.media import Fact, FactKind, Picture, Sample, Value
+from vqa_agent.media import Caption, Fact, FactKind, Picture, Sample, Value
 
 INTERVAL = 0.5
 """Media seconds between two statements."""
@@ -22,7 +22,7 @@ class SignalWatch:
 
     def note(self, sample: Sample) -> Iterator[Fact]:
         """Take in a decoded sample; the statement for the interval that it completes."""
-        if isinstance(sample, Fact):
+        if isinstance(sample, Fact | Caption):
             return
         self._last["video" if isinstance(sample, Picture) else "audio"] = sample.end
         if sample.end - self._stated >= INTERVAL:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vqa_agent.console import err, out, print_json
-from vqa_agent.errors import AgentError, ModelError
+from vqa_agent.errors import AgentError, ModelError, not_known
 from vqa_agent.infer import MODELS, RUNTIMES, Backend, ModelInfo, open_model, read_manifest
 from vqa_agent.infer.choice import remembered
 from vqa_agent.infer.manifest import has_dot_product, read_verified
@@ -176,7 +176,7 @@ def _chosen(name: str) -> list[ModelInfo]:
     if not models:
         raise ModelError(f"looking for models in {MODELS}: there are none; install the agent again")
     if name and name not in models:
-        raise ModelError(f"there is no model {name!r}; known are {', '.join(models)}")
+        raise ModelError(f"there is no model {name!r}; {not_known(name, models)}")
     return [models[name]] if name else list(models.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import mean
 from typing import TypeAlias
 
 import cv2
@@ -14,9 +15,10 @@ from pydantic import Field
 
 from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, Severity, register
 from vqa_agent.history import Pace
-from vqa_agent.measures import strips
+from vqa_agent.measures import STRIPS, WIDE, strips, to_8_bit
 from vqa_agent.media import Picture, Plane
 
+Colours: TypeAlias = NDArray[np.float32]
 Table: TypeAlias = NDArray[np.intp]
 """(steps, 256) numbers of contours."""
 
@@ -48,13 +50,36 @@ LEAST_SHARE = 0.05
 """Share of the contours of one step that a level must have to count."""
 
 LOOKS = 5
-"""Looks, one second, whose contours are counted together."""
+"""Looks, one second, that are taken together."""
+
+STEPS, BESIDE_STEPS = (32.0, 16.0, 8.0), (0.75, 1.0, 1.25)
+"""Steps of red, green and blue with 3, 4 and 5 bits; and the multiples of a comb's frequency it is compared at."""
+
+FREQUENCIES = np.outer(1 / np.array(STEPS), BESIDE_STEPS).reshape(-1, 1)
+COMBS = np.exp(2j * np.pi * FREQUENCIES * np.arange(256))
+"""(steps x multiples, 256) waves that combs of those steps are in phase with."""
+
+CLEARER = 0.12
+"""How much more a comb's step must be there than those beside it, as a share of all."""
+
+PLAIN = 0.02
+"""Share of the flat pixels beyond which more of the same level do not count."""
+
+ENDS = 8
+"""Codes next to black and white that are left out: clipping piles up there."""
+
+LEAST_FLAT = 0.05
+"""Share of the pixels that must be flat, or nothing can be said."""
+
+MATRICES = ((0.299, 0.114), (0.2126, 0.0722))
+"""Kr and Kb of BT.601 and BT.709: files do not always say which, so both are tried."""
 
 
 class BandingSettings(Settings):
     severity: Severity = Field(Severity.MINOR, description="Severity of its events, before context.")
     share: float = Field(0.6, gt=0.1, le=1, description="Share of the contours that must have the one step.")
     levels: int = Field(3, ge=2, le=32, description="Number of different levels at which there must be such contours.")
+    comb: float = Field(7.0, gt=1, le=100, description="Strength of the comb in the levels of two primary colours.")
     density: float = Field(0.12, gt=0, le=50, description="Least number of such contours in 1000 pixels of the rows.")
 
 
@@ -73,17 +98,22 @@ class Banding(Detector[BandingSettings]):
     natural pictures contours have all heights; quantisation leaves one step and its multiples. Banded when in the last
     second there are `density` or more contours of one step (six codes or more, give or take one) in 1000 pixels,
     three times as many as have three codes less or more, at `levels` or more levels of luma, and `share` of all
-    contours of six codes or more have that step, twice or three times it. Absolute in both profiles: what quantisation
-    leaves needs no history to be told.
+    contours of six codes or more have that step, twice or three times it. Where red, green and blue were quantised
+    each for itself, their steps do not coincide in luma: in flat pixels their levels must then form a comb of 3, 4 or
+    5 bits, and more of one than of those with 4/3 and 4/5 of its step. Its strength is the squared amount of the mean
+    of exp(2 pi i level / step), times the number of levels in use, which is 1 where levels are what they are by
+    chance; the second strongest of the three colours must reach `comb`. No level counts more than 2 %, so that a plain
+    ground does not stand for all. Absolute in both profiles: what quantisation leaves needs no history to be told.
 
-    Settings: lower `share` or `levels` to see banding in fewer gradients; raise `density` to leave small ones alone.
+    Settings: lower `share`, `levels` or `comb` to see banding in fewer gradients; raise `density` to leave small ones
+    alone.
 
     Mistakes: a grey scale with many even steps, as test charts have, shown for long. Misses: bands of a few codes, as
-    coders leave them in dark gradients; red, green and blue quantised to four bits or more each, whose steps do not
-    coincide; bands under grain; bands in small parts of the picture; bands that HEVC has smoothed.
+    coders leave them in dark gradients; bands under grain or in small parts of the picture; five bits behind a coder.
 
     Source: false contours as equal steps between plateaus (Baugh, Kokaram and Pitie 2014; Tu et al. 2020, BBAND), told
-    from drawings by the number of levels at which the same step is found.
+    from drawings by the number of levels at which the same step is found; combs in histograms as forensic tests find
+    requantisation. Natural pictures have combs of 4 at most, drawings with few colours of 5.
 
     >>> import numpy as np
     >>> y, x = np.mgrid[0:180, 0:320]
@@ -96,6 +126,7 @@ class Banding(Detector[BandingSettings]):
     def reset(self) -> None:
         self._pace = Pace()
         self._recent: deque[tuple[Table, int]] = deque(maxlen=LOOKS)
+        self._combs: deque[float] = deque(maxlen=LOOKS)
 
     def look(self, picture: Picture) -> Iterable[Finding]:
         if not self._pace.due(picture.time):
@@ -105,14 +136,17 @@ class Banding(Detector[BandingSettings]):
         table = np.sum([table for table, _ in self._recent], axis=0)
         bands = strongest(table)
         density = 1000 * bands.count / sum(size for _, size in self._recent)
-        bad = density >= settings.density and bands.levels >= settings.levels and bands.share >= settings.share
+        even = density >= settings.density and bands.levels >= settings.levels and bands.share >= settings.share
+        self._combs.append(comb(picture))
+        combed = mean(self._combs)
+        bad = even or combed >= settings.comb
         yield Finding(
             detector=self.name,
             start=picture.time,
             end=picture.end,
-            score=min(1.0, 0.5 + bands.step / 64) if bad else 0.0,
+            score=min(1.0, 0.5 + max(bands.step, combed) / 64) if bad else 0.0,
             bad=bad,
-            detail={"step": bands.step, "levels": bands.levels, "density": round(density, 2)} if bad else {},
+            detail={"step": bands.step, "levels": bands.levels, "comb": round(combed, 1)} if bad else {},
         )
 
 
@@ -164,3 +198,53 @@ def _levels(counts: Table) -> int:
         smooth[max(0, place - BESIDE) : place + BESIDE + 1] = 0
         found += 1
     return found
+
+
+def comb(picture: Picture) -> float:
+    """Strength of the comb in the levels of two of red, green and blue; 0 for grey pictures and without flat pixels."""
+    samples = _flat_colours(picture)
+    if samples is None:
+        return 0.0
+    luma, blue, red = samples
+    return max(_combs_of(luma, blue, red, kr, kb) for kr, kb in MATRICES)
+
+
+def _combs_of(luma: Colours, blue: Colours, red: Colours, kr: float, kb: float) -> float:
+    strengths = []
+    r, b = luma + 2 * (1 - kr) * red, luma + 2 * (1 - kb) * blue
+    for colour in (r, (luma - kr * r - kb * b) / (1 - kr - kb), b):
+        codes = np.rint(colour).astype(np.intp)
+        counts = np.bincount(codes[(codes >= ENDS) & (codes < 256 - ENDS)], minlength=256)
+        shares = np.minimum(counts, PLAIN * counts.sum())
+        shares = shares / max(1.0, float(shares.sum()))
+        waves = np.abs(COMBS @ shares).reshape(len(STEPS), -1)
+        clear = waves[:, 1] - np.maximum(waves[:, 0], waves[:, 2]) >= CLEARER
+        levels = 1 / max(1e-9, float(shares @ shares))
+        strengths.append(float((clear * waves[:, 1] ** 2).max()) * levels)
+    return sorted(strengths)[1]
+
+
+def _flat_colours(picture: Picture) -> tuple[Colours, Colours, Colours] | None:
+    """Luma, Cb and Cr, on the scale of 8-bit RGB, of flat pixels in strips of a few rows of chroma."""
+    if picture.chroma is None or min(picture.chroma[0].shape) < 4 * STRIPS:
+        return None
+    height, width = picture.chroma[0].shape
+    down, across = picture.height // height, picture.width // width
+    count = 4 if picture.width <= WIDE else 2
+    tops = (height - count) * (2 * np.arange(STRIPS) + 1) // (2 * STRIPS)
+    rows = (tops[:, None] + np.arange(count)).ravel()
+    corners = [
+        to_8_bit(picture.luma[rows * down + below][:, beside : width * across : across], picture.depth)
+        for below in range(min(2, down))
+        for beside in range(min(2, across))
+    ]
+    luma = np.stack(corners)
+    blue, red = (to_8_bit(plane[rows], picture.depth) for plane in picture.chroma)
+    steps = [cv2.absdiff(plane[:, 1:], plane[:, :-1]) for plane in (blue, red)]
+    flat = (luma.max(axis=0) - luma.min(axis=0) <= TREMOR + 1)[:, :-1] & (steps[0] + steps[1] <= TREMOR)
+    if np.count_nonzero(flat) < LEAST_FLAT * flat.size:
+        return None
+    swing = 255 / 224 if picture.levels.black else 1.0
+    grey = (luma.mean(axis=0, dtype=np.float32)[:, :-1][flat] - picture.levels.black) * (255 / picture.levels.span)
+    colours = [(plane[:, :-1][flat].astype(np.float32) - 128) * swing for plane in (blue, red)]
+    return grey, colours[0], colours[1]

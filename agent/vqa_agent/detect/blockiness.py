@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from statistics import median
+from statistics import mean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,17 @@ LEAST_ACTIVITY = 0.25
 """Codes per pixel added to the activity, so that flat pictures do not divide by nothing."""
 
 INTERVAL = 0.2
-"""Seconds between two looks: blocks that hurt last longer."""
+"""Seconds between two looks; key pictures are looked at besides, because movement carries blocks off the grid."""
+
+MEMORY = 1.0
+"""Seconds of looks that are taken together, so that there is a key picture among them more often than not."""
+
+MOST = 1.5
+"""What one look counts at most: a single picture is not blocky material."""
 
 
 class BlockinessSettings(Settings):
-    strength: float = Field(1.0, gt=0.1, le=10, description="Step at the block edges against the mean step elsewhere.")
+    strength: float = Field(0.55, gt=0.1, le=10, description="Step at the block edges against the mean step elsewhere.")
 
 
 @register(
@@ -48,13 +54,14 @@ class Blockiness(Detector[BlockinessSettings]):
 
     Formula: along 68 rows and 68 columns at native resolution, the mean absolute step between neighbouring pixels
     (strong real edges limited) less its neighbourhood's mean, folded over periods of 8, 16 and 32 pixels and over
-    the same scaled by 3/4, 4/3 and 3/2, with free phase; the greatest fold, divided by the mean step, in both
-    directions, the smaller of the two. The median of the last five looks (five a second) is compared with `strength`.
-    Ordinary broadcast coding stays below 0.6, MPEG-2 at its coarsest quantiser lies above 1.4.
+    the same scaled by 3/4, 4/3 and 3/2, with free phase; the greatest fold, less how much darker the lines are there
+    (gaps between lamps or tiles), divided by the mean step, in both directions, the smaller of the two. The mean over
+    the last second (five looks, and every key picture, none counting more than 1.5) is compared with `strength`.
+    Ordinary coding stays below 0.3, MPEG-2 at its coarsest quantiser lies at 0.8 and above.
 
-    Settings: lower `strength` to see slighter blocks; pictures of 0.7 are visibly blocky on a large screen.
+    Settings: lower `strength` to see slighter blocks; pictures of 0.5 are visibly blocky on a large screen.
 
-    Mistakes: mosaics, LED walls and pixel art whose tiles lie on one of the periods in both directions. Misses:
+    Mistakes: mosaics and pixel art whose tiles lie on one of the periods in both directions. Misses:
     blocks that a loop filter has smoothed (they are blur), damage in a few places only (see block_corruption).
 
     Source: grid-edge energy against the energy inside (Muijs and Kirenko 2005; ffmpeg blockdetect), made robust by
@@ -69,14 +76,19 @@ class Blockiness(Detector[BlockinessSettings]):
 
     def reset(self) -> None:
         self._due = float("-inf")
-        self._recent: deque[float] = deque(maxlen=5)
+        self._after_key = False
+        self._recent: deque[tuple[float, float]] = deque()
 
     def look(self, picture: Picture) -> Iterable[Finding]:
-        if picture.time < self._due:
+        if picture.time < self._due and (self._after_key or not picture.key):
             return
-        self._due = picture.time + INTERVAL - picture.duration / 2
-        self._recent.append(grid_strength(picture))
-        strength = median(self._recent)
+        self._after_key = picture.key
+        if picture.time >= self._due:
+            self._due = picture.time + INTERVAL - picture.duration / 2
+        while self._recent and self._recent[0][0] < picture.time - MEMORY:
+            self._recent.popleft()
+        self._recent.append((picture.time, min(MOST, grid_strength(picture))))
+        strength = mean(seen for _, seen in self._recent)
         bad = strength >= self.settings.strength
         yield Finding(
             detector=self.name,
@@ -95,18 +107,25 @@ def grid_strength(picture: Picture) -> float:
         return 0.0
     rows = picture.luma[height // MARGIN : height - height // MARGIN : max(1, height // LINES)]
     columns = picture.luma[:, width // MARGIN : width - width // MARGIN : max(1, width // LINES)].T
-    return min(strongest_fold(steps(lines, picture.depth)) for lines in (rows, columns))
+    return min(strongest_fold(*profiles(lines, picture.depth)) for lines in (rows, columns))
 
 
-def steps(lines: DeepPlane, depth: int) -> NDArray[np.float64]:
-    """Mean absolute step between neighbours along the lines, in 8-bit codes."""
+def profiles(lines: DeepPlane, depth: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean absolute step between neighbours along the lines, and how much darker they are there than two pixels off.
+
+    Both in 8-bit codes. Steps of blocks go up as often as down; the gaps between lamps or tiles are always darker.
+    """
     scale = 1 << (depth - 8)
-    moves = np.abs(np.diff(np.ascontiguousarray(lines).astype(np.int32), axis=1))
-    return np.asarray(np.minimum(moves, STRONGEST * scale).mean(axis=0) / scale)
+    samples = np.ascontiguousarray(lines).astype(np.int32)
+    moves = np.minimum(np.abs(np.diff(samples, axis=1)), STRONGEST * scale).mean(axis=0)
+    level = samples.mean(axis=0)
+    gaps = np.zeros_like(moves)
+    gaps[2:-2] = (level[:-5] + level[5:] - level[2:-3] - level[3:-2]) / 2
+    return moves / scale, gaps / scale
 
 
-def strongest_fold(profile: NDArray[np.float64]) -> float:
-    """The greatest excess of one phase of one period over its neighbours, as a share of the mean step."""
+def strongest_fold(profile: NDArray[np.float64], gaps: NDArray[np.float64]) -> float:
+    """The greatest excess of one phase of one period over its neighbours, less gaps, as a share of the mean step."""
     around = np.convolve(profile, np.array([1, 1, 0, 1, 1]) / 4, "same")
     excess = profile - around
     excess[:2] = excess[-2:] = 0.0
@@ -114,6 +133,7 @@ def strongest_fold(profile: NDArray[np.float64]) -> float:
     best = 0.0
     for period in PERIODS:
         phases = (positions % period).astype(np.intp)
-        sums = np.bincount(phases, excess)
-        best = max(best, float((sums / np.maximum(1, np.bincount(phases))).max()))
+        counts = np.maximum(1, np.bincount(phases))
+        grid = np.bincount(phases, excess) / counts - np.abs(np.bincount(phases, gaps) / counts)
+        best = max(best, float(grid.max()))
     return best / (float(profile.mean()) + LEAST_ACTIVITY)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vqa_agent.detect.interface import Detector, Finding, Profile, Rule, Settings, Severity, register
-from vqa_agent.history import Normal, Pace
+from vqa_agent.history import LOOK_INTERVAL, Normal, Pace
 from vqa_agent.measures import STRIPS, WIDE, layout, strips
 from vqa_agent.media import Picture, Plane
 
@@ -29,9 +29,9 @@ LEAST_CELLS = 0.05
 
 class BlurSettings(Settings):
     severity: Severity = Field(Severity.MINOR, description="Severity of its events, before context.")
-    factor: float = Field(1.5, gt=1.05, le=8, description="Times by which edges must widen within a scene.")
-    width: float = Field(6.0, gt=1, le=WINDOW, description="Edge width in pixels that is blurred in any file.")
-    sharpest: float = Field(4.5, gt=1, le=WINDOW, description="Width of the sharpest edges in such a picture.")
+    factor: float = Field(1.33, gt=1.05, le=8, description="Times by which edges must widen within a scene.")
+    width: float = Field(6.5, gt=1, le=WINDOW, description="Edge width in pixels that is blurred in any file.")
+    sharpest: float = Field(5.0, gt=1, le=WINDOW, description="Width of the sharpest edges in such a picture.")
 
 
 @register(
@@ -46,10 +46,11 @@ class Blur(Detector[BlurSettings]):
 
     Formula: the width of an edge is its height over its steepest step, both within 17 pixels along a row, at full
     resolution, in 12 strips of 8 rows (wide pictures: 4 rows, every second pixel), five times a second. Each of
-    12 x 24 cells counts with its second sharpest edge; the lower quartile of the cells is the picture's edge width. It
-    is blurred from when that grows by `factor` within a scene (no cut, and still the same scene 0.6 s later) until it
-    is half back, or a cut leads to pictures as sharp as usual. In files also while the edge width is above `width` and
-    the sharpest 5 % of cells are above `sharpest`.
+    12 x 24 cells counts with its second sharpest edge. The picture is blurred from when the edge widths that 5 % and
+    12.5 % of the cells stay below both grow by `factor` at once within a scene (no cut, and still the same scene 0.6 s
+    later) until one of them is half back, or a cut leads to pictures as sharp as usual: a caption that goes away
+    changes the sharpest cells only. In files also while the lower quartile of the cells is above `width` and the
+    sharpest 5 % of them are above `sharpest`.
 
     Settings: lower `factor` to see slighter loss of detail; lower `width` and `sharpest` to call soft files blurred.
 
@@ -63,26 +64,30 @@ class Blur(Detector[BlurSettings]):
     >>> image = np.kron(np.random.default_rng(1).integers(40, 200, (12, 20)), np.ones((15, 16))).astype(np.uint8)
     >>> soft = cv2.GaussianBlur(image, (0, 0), 8)
     >>> pictures = [Picture(time=0.0, duration=0.2, luma=luma) for luma in (image, soft)]
-    >>> [round(edge_widths(picture)[0]) for picture in pictures]
+    >>> [round(edge_widths(picture)[2]) for picture in pictures]
     [1, 10]
     """
 
     def reset(self) -> None:
         self._pace = Pace()
-        self._normal = Normal(float(np.log2(self.settings.factor)))
+        jump = float(np.log2(self.settings.factor))
+        self._normal, self._sharpest = Normal(jump), Normal(jump)
 
     def memory(self) -> dict[str, float | int | None]:
         """What is normal here: log2 of the edge width in pixels."""
         return self._normal.memory()
 
     def look(self, picture: Picture) -> Iterable[Finding]:
-        self._normal.follow(picture)
+        for normal in (self._normal, self._sharpest):
+            normal.follow(picture)
         if not self._pace.due(picture.time):
             return
-        width, sharpest = edge_widths(picture)
-        since = self._normal.changed
+        sharpest, sharp, width = edge_widths(picture)
         if width:
-            since = self._normal.see(picture.time, float(np.log2(width)), layout(picture))
+            view = layout(picture)
+            self._normal.see(picture.time, float(np.log2(sharp)), view)
+            self._sharpest.see(picture.time, float(np.log2(sharpest)), view)
+        since = self._since()
         extreme = self.profile is Profile.FILE and width >= self.settings.width and sharpest >= self.settings.sharpest
         bad = extreme or since is not None
         yield Finding(
@@ -91,24 +96,32 @@ class Blur(Detector[BlurSettings]):
             end=picture.end,
             score=min(1.0, width / (2 * self.settings.width)) if bad else 0.0,
             bad=bad,
-            detail={"edge_px": round(width, 1), "usual_px": self._usual()} if bad else {},
+            detail={"edge_px": round(sharp, 1), "usual_px": self._usual()} if bad else {},
         )
+
+    def _since(self) -> float | None:
+        """Since when the picture is softer than it was: all of it, and all at once."""
+        one, other = self._normal.changed, self._sharpest.changed
+        if one is None or other is None or abs(one - other) > 1.5 * LOOK_INTERVAL:
+            return None
+        return max(one, other)
 
     def _usual(self) -> float | None:
         typical = self._normal.typical
         return None if typical is None else round(float(2**typical), 1)
 
 
-def edge_widths(picture: Picture) -> tuple[float, float]:
-    """Edge width in pixels of the picture and of its sharpest cells; zeros where there are too few edges."""
+def edge_widths(picture: Picture) -> tuple[float, float, float]:
+    """Edge widths in pixels that 5 %, 12.5 % and 25 % of the cells stay below; zeros where there are too few edges."""
     rows = strips(picture)
     if rows.shape[1] > WIDE:
         # An upscaled picture must not be taken for a soft one.
         rows = np.ascontiguousarray(rows[:, ::2])
     widths = np.sort(_cells(_widths(rows)))
     if len(widths) < LEAST_CELLS * STRIPS * CELLS:
-        return 0.0, 0.0
-    return float(widths[len(widths) // 4]), float(widths[len(widths) // 20])
+        return 0.0, 0.0, 0.0
+    sharpest, sharp, quarter = (float(widths[len(widths) // part]) for part in (20, 8, 4))
+    return sharpest, sharp, quarter
 
 
 def _widths(rows: Plane) -> NDArray[np.float32]:

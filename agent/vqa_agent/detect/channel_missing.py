@@ -17,7 +17,7 @@ PAIRS = (("FL", "FR"), ("SL", "SR"), ("BL", "BR"))
 class ChannelMissingSettings(Settings):
     level: float = Field(-60.0, ge=-120, le=0, description="RMS in dBFS at or below which a channel is missing.")
     partner: float = Field(-50.0, ge=-120, le=0, description="RMS in dBFS above which its partner carries programme.")
-    distance: float = Field(30.0, ge=0, le=120, description="Least distance in dB between the two.")
+    distance: float = Field(20.0, ge=0, le=120, description="Least distance in dB between the two.")
 
 
 @register(

@@ -18,8 +18,12 @@ STEP = 0.001
 BESIDE = 50
 """Steps on either side of a hole that give the programme's level."""
 
-EDGE = 3
+EDGE = 5
 """Steps within which the sound must break off and come back."""
+
+LOUDER, USUAL = 0.75, 0.8
+"""Parts of the envelope that lie below the level beside a hole that an edge is held against, and below the usual one:
+the longest hole may fill more than half of what is remembered."""
 
 
 class DropoutSettings(Settings):
@@ -27,7 +31,7 @@ class DropoutSettings(Settings):
     depth: float = Field(40.0, ge=10, le=120, description="Depth of the hole in dB below the sound beside it.")
     shortest: float = Field(0.005, ge=0.001, le=1, description="Shortest hole in seconds.")
     longest: float = Field(0.5, gt=0, le=1, description="Longest hole in seconds; a longer one is a silence.")
-    abrupt: float = Field(0.25, gt=0, le=1, description="Share of its usual level that the sound has at the edges.")
+    abrupt: float = Field(0.5, gt=0, le=1, description="Share of its usual level that the sound has at the edges.")
 
 
 @register(
@@ -42,7 +46,8 @@ class Dropout(Detector[DropoutSettings]):
 
     Formula: on the envelope of a channel (its greatest value in each millisecond), a run of `shortest` to `longest`
     seconds that lies `depth` dB below the median of the 50 ms before and of the 50 ms after, both above `level`. The
-    sound must break off: within 3 ms of both edges it still has `abrupt` of its usual level. A hole in the time
+    sound must break off: within 5 ms of both edges it still has `abrupt` of the level that it had for a
+    quarter of those 50 ms. A hole in the time
     stamps between blocks counts too.
 
     Settings: raise `depth` or `abrupt` to forgive softer holes; lower `abrupt` where a codec smears the edges.
@@ -94,7 +99,7 @@ class Dropout(Detector[DropoutSettings]):
     def _holes(self) -> Iterator[Finding]:
         assert self._envelope is not None
         for channel in self._envelope:
-            reference = float(np.median(channel)) if channel.size else 0.0
+            reference = _rank(channel, USUAL) if channel.size else 0.0
             floor = max(reference, 10 ** (self.settings.level / 20)) * 10 ** (-self.settings.depth / 20)
             for start, length in zip(*runs_of(channel <= floor), strict=True):
                 moment = self._start + float(start) * STEP
@@ -114,7 +119,8 @@ class Dropout(Detector[DropoutSettings]):
         edges = (sides[0][-EDGE:], sides[1][:EDGE])
         for side, edge in zip(sides, edges, strict=True):
             usual = float(np.median(side))
-            if usual < 10 ** (self.settings.level / 20) or float(edge.max()) < self.settings.abrupt * usual:
+            abrupt = float(edge.max()) >= self.settings.abrupt * _rank(side, LOUDER)
+            if usual < 10 ** (self.settings.level / 20) or not abrupt:
                 return None
             if 20 * np.log10(usual / inside) < self.settings.depth:
                 return None
@@ -123,3 +129,9 @@ class Dropout(Detector[DropoutSettings]):
     def _finding(self, start: float, end: float, depth: float) -> Finding:
         detail = {"ms": round((end - start) * 1000), "depth": round(depth)}
         return Finding(self.name, start, end, min(1.0, 0.5 + depth / 240), bad=True, detail=detail)
+
+
+def _rank(values: NDArray[np.float32], share: float) -> float:
+    """The value below which a share of `values` lies."""
+    place = int(share * (len(values) - 1))
+    return float(np.partition(values, place)[place])

@@ -57,6 +57,9 @@ class FormatChange(Detector[FormatChangeSettings]):
     def reset(self) -> None:
         self._known: dict[str, Value] = {}
 
+    def interrupt(self) -> None:
+        """A source that comes back with another format has changed it."""
+
     def look(self, fact: Fact) -> Iterable[Finding]:
         if fact.kind is FactKind.FORMAT:
             changes = dict(self._changes(fact))

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vqa_agent.media import Sample
 
-Reads: TypeAlias = Literal["video", "audio", "transport", "both"]
+Reads: TypeAlias = Literal["video", "audio", "transport", "both", "captions"]
 Cost: TypeAlias = Literal["cheap", "moderate", "neural"]
 Region: TypeAlias = tuple[float, float, float, float]
 """x, y, width, height in fractions of the picture."""
@@ -85,9 +85,10 @@ class Finding:
     `bad` is the detector's own reading of `score` (0..1, higher is worse). `certain` marks evidence that natural
     material cannot show (bit-identical pictures, digital zero). `start` may lie before the sample that completed it.
     `defect` names another defect than the detector's own where one detector sees several; `severity` overrides the
-    setting where the evidence itself says how much it matters. One that is not `conclusive` says that nobody can tell:
-    the judge passes over it. `uncertainty` (0..1) is how unsure a network was; a sample with much of it may be kept for
-    a person to label.
+    setting where the evidence itself says how much it matters. `parts` are there where one look judges several
+    defects: the judge weighs them, one for each defect, instead of the finding that sums them up. One that is not
+    `conclusive` says that nobody can tell: the judge passes over it. `uncertainty` (0..1) is how unsure a network was;
+    a sample with much of it may be kept for a person to label.
     """
 
     detector: str
@@ -102,6 +103,7 @@ class Finding:
     severity: Severity | None = None
     conclusive: bool = True
     uncertainty: float | None = None
+    parts: tuple[Finding, ...] = ()
 
     @property
     def names(self) -> str:
@@ -138,7 +140,11 @@ class Detector(Generic[S]):
         raise NotImplementedError(f"detector {self.name} must implement look()")
 
     def reset(self) -> None:
-        """Forget everything seen so far: the stream was interrupted or its format changed."""
+        """Forget everything seen so far."""
+
+    def interrupt(self) -> None:
+        """The stream was interrupted: forget what may not be compared across the hole. By default everything."""
+        self.reset()
 
     def close(self) -> Iterable[Finding]:
         """Findings that only the end of the stream completes."""

@@ -47,7 +47,7 @@ class Loudness(Detector[LoudnessSettings]):
     by itself. Raise `tolerance` for live programmes.
 
     Mistakes: a quiet beginning that the programme makes good later. Misses: jumps of loudness inside the programme
-    (look at S in the findings).
+    (look at S in the findings). M is taken every 100 ms: a tone of 400 ms that begins between may read 0.6 LU less.
 
     Source: EBU R 128, EBU Tech 3341 and 3342, ITU-R BS.1770-4; libavfilter's ebur128.
 
@@ -127,6 +127,6 @@ def values_of(metadata: Mapping[str, str]) -> dict[str, Value]:
     """M, S, I (LUFS), LRA (LU) and TP (dBTP) from the filter's metadata; nothing where there is none yet."""
     if f"{PREFIX}I" not in metadata:
         return {}
-    values: dict[str, Value] = {key: round(float(metadata[f"{PREFIX}{key}"]), 1) for key in ("M", "S", "I", "LRA")}
+    values: dict[str, Value] = {key: round(float(metadata[f"{PREFIX}{key}"]), 2) for key in ("M", "S", "I", "LRA")}
     peak = max(float(metadata.get(f"{PREFIX}true_peak", 0.0)), 1e-6)
-    return {**values, "TP": round(20 * float(np.log10(peak)), 1)}
+    return {**values, "TP": round(20 * float(np.log10(peak)), 2)}

@@ -33,9 +33,9 @@ TO_SIGMA = 1.2533 / 6**0.5
 class NoiseSettings(Settings):
     severity: Severity = Field(Severity.MINOR, description="Severity of its events, before context.")
     factor: float = Field(2.5, gt=1.1, le=20, description="Times by which noise must grow within a scene.")
-    least: float = Field(3.5, gt=0.5, le=40, description="Noise in code values below which growth does not matter.")
+    least: float = Field(3.0, gt=0.5, le=40, description="Noise in code values below which growth does not matter.")
     level: float = Field(8.0, gt=1, le=60, description="Noise in code values that is too much in any file.")
-    whiteness: float = Field(1.2, gt=1, le=2, description="Greatest change over two pixels against that over one.")
+    whiteness: float = Field(1.3, gt=1, le=2, description="Greatest change over two pixels against that over one.")
     evenness: float = Field(0.6, gt=0, le=1, description="Noise of the quietest fifth of the cells against the median.")
 
 

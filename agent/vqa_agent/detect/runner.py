@@ -13,18 +13,23 @@ from typing import Any
 
 from vqa_agent.detect.interface import Detector, Finding
 from vqa_agent.errors import AgentError
-from vqa_agent.media import Fact, Picture, Sample, Sound
+from vqa_agent.media import Caption, Fact, Picture, Sample, Sound
 
 log = logging.getLogger(__name__)
 
 MAX_FAILURES = 3
-"""A detector that raises this often in a row is put aside until the stream is reset."""
+"""A detector that raises this often in a row is put aside until the stream is interrupted."""
 
 READS: dict[type, tuple[str, ...]] = {
     Picture: ("video", "both"),
-    Sound: ("audio", "both"),
-    Fact: ("transport",),
+    Sound: ("audio", "both", "captions"),
+    Fact: ("transport", "captions"),
+    Caption: ("captions",),
 }
+"""Which detectors are shown a sample, by what they read. Captions mean nothing without the speech they stand for."""
+
+OFFERED_AS = {"both": "video", "captions": "audio"}
+"""What is counted as offered to detectors that read more than one kind of sample."""
 
 
 @dataclass(slots=True)
@@ -62,7 +67,7 @@ class Suite:
         self._by_type = {
             kind: [seat for seat in self._seats if seat.detector.reads in reads] for kind, reads in READS.items()
         }
-        self.offered = {"video": 0.0, "audio": 0.0, "transport": 0.0}
+        self.offered = dict.fromkeys((reads[0] for reads in READS.values()), 0.0)
 
     @property
     def accounts(self) -> dict[str, Account]:
@@ -83,15 +88,14 @@ class Suite:
     def coverage(self, name: str) -> float | None:
         """Share of the media seconds that `name` looked at; None while there was nothing to look at."""
         seat = next(seat for seat in self._seats if seat.detector.name == name)
-        reads = "video" if seat.detector.reads == "both" else seat.detector.reads
-        offered = self.offered[reads]
+        offered = self.offered[OFFERED_AS.get(seat.detector.reads, seat.detector.reads)]
         return min(1.0, seat.account.media_seconds / offered) if offered else None
 
-    def reset(self) -> None:
-        """The stream was interrupted: every detector forgets, and those put aside get another chance."""
+    def interrupt(self) -> None:
+        """The stream was interrupted: every detector hears of it, and those put aside get another chance."""
         for seat in self._seats:
             seat.account.failures_in_a_row = 0
-            seat.detector.reset()
+            seat.detector.interrupt()
 
     def close(self) -> list[Finding]:
         """What the end of the stream completes."""
@@ -124,7 +128,7 @@ class Suite:
                 "detector %s failed (%s)%s",
                 seat.detector.name,
                 account.last_failure,
-                "; it is put aside until the stream is reset" if account.aside else "",
+                "; it is put aside until the stream is interrupted" if account.aside else "",
                 exc_info=log.isEnabledFor(logging.DEBUG),
             )
             return []

@@ -158,7 +158,8 @@ class Stutter(Detector[StutterSettings]):
             even=near >= EVEN_SHARE * len(self._steps),
         )
         self._holds.append(hold)
-        self._shown = _Shown(end, change, blocks, shown.blocks)
+        # After a flash the picture is back where it was: that is no movement to hold what follows against.
+        self._shown = _Shown(end, min(change, hold.double), blocks, shown.blocks)
 
     def _decide(self, until: float) -> Iterator[Finding]:
         """Judge the holds that ended before `until`, and let go of those that are too old to matter."""

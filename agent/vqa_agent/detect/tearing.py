@@ -45,6 +45,13 @@ NOISE = 0.5
 SHARP = 1.25
 """Times the contrast from which on a line that moves about need not be an edge."""
 
+TEXTURE = 0.5
+"""Code values by which pixels of a row must differ from the next on both sides: blank rows repeat wherever they are."""
+
+SCROLL, SCROLLED = 8, 0.25
+"""Part of the height by which a page may have scrolled, and of the squared change of the rows' means that is then left:
+lines of text that scroll repeat each other."""
+
 GRAPHIC = 1.5
 """Times that a row differs more than those near it where a graphic or another picture begins."""
 
@@ -83,9 +90,9 @@ class Tearing(Detector[TearingSettings]):
     the rows on one side of the line repeat an earlier picture although they moved just before and move again just
     after, and those on the other side do not: `contrast` is the ratio of their changes, each relative to the movement
     of the same rows around that time, in a band of 4 % of the height on either side and right beside the line. A line
-    where both pictures have an edge is one of a graphic. A line that is less sharp, or seen again in the same place,
-    must be an edge whose rows differ `edge` times more than those around it, and than those of the other picture. One
-    picture of latency.
+    where both pictures have an edge is one of a graphic; beside blank rows, or in a page that scrolls, it says nothing.
+    A line that is less sharp, or seen again in the same place, must be an edge whose rows differ `edge` times more than
+    those around it, and than those of the other picture. One picture of latency.
 
     Settings: lower `motion` for slower movement; raise `contrast` or `edge` for fewer findings. `row` of the detail
     is where the line is, as a share of the height.
@@ -157,6 +164,9 @@ class Tearing(Detector[TearingSettings]):
         lines = np.arange(band + 1, rows - band - 1)
         if not len(lines) or float(moved.max()) < self.settings.motion:
             return []
+        # Where no row repeats an earlier picture, no side of any line can: most pictures need no more than this.
+        if not np.any(changed <= (1 / self.settings.contrast - EXTRA) * (moved + FLOOR)):
+            return []
         wide, close = (_sides(changed, moved, lines, length) for length in (band, EDGE))
         lively = np.minimum(wide[2], wide[3]) >= self.settings.motion
         upper = np.maximum(wide[0], close[0]), np.minimum(np.minimum(wide[0], close[0]), 1.0)
@@ -171,6 +181,8 @@ class Tearing(Detector[TearingSettings]):
         for memory in (self._lines, self._edges):
             while memory and memory[0][0] < torn.time - AGAIN:
                 memory.popleft()
+        if not _is_textured(torn.small, row) or _has_scrolled(self._seen[-3].small, torn.small):
+            return False
         one, other = torn.steps, self._seen[-2 - back].steps
         lines = range(max(AROUND + 1, row - EDGE), min(len(one) - AROUND - 1, row + EDGE - 1))
         if any(min(_edge(one, line), _edge(other, line)) >= GRAPHIC for line in lines):
@@ -191,6 +203,21 @@ def _edge(steps: Rows, line: int) -> float:
     """How many times more than rows near it the row at `line` differs from the next."""
     around = np.concatenate([steps[line - AROUND : line - 1], steps[line + 2 : line + AROUND + 1]])
     return float(steps[line] / (np.median(around) + NOISE))
+
+
+def _is_textured(small: Plane, row: int) -> bool:
+    """Whether there is something to be seen on both sides of the line at `row`."""
+    band = max(EDGE + 1, len(small) // BAND)
+    sides = small[max(0, row - band) : row - 1], small[row + 1 : row + 1 + band]
+    return all(float(cv2.norm(side[:, 1:], side[:, :-1], cv2.NORM_L1)) >= TEXTURE * side.size for side in sides)
+
+
+def _has_scrolled(before: Plane, now: Plane) -> bool:
+    """Whether one picture is the other, moved up or down as a whole."""
+    means = [np.asarray(cv2.reduce(small, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)) for small in (before, now)]
+    reach = len(now) // SCROLL
+    left = cv2.matchTemplate(means[0], means[1][reach : len(now) - reach], cv2.TM_SQDIFF).ravel()
+    return float(left.min()) < SCROLLED * float(left[reach])
 
 
 def _near(lines: deque[tuple[float, float]], share: float) -> bool:

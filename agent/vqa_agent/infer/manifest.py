@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vqa_agent.errors import ModelError
+from vqa_agent.errors import ModelError, not_known
 
 _PACKAGE = Path(__file__).parent.parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "models", _PACKAGE.parent.parent / "models"
@@ -89,8 +89,7 @@ def model_info(name: str, folder: Path = MODELS) -> ModelInfo:
     """The entry of one model. Raises ModelError for an unknown one."""
     known = read_manifest(folder)
     if name not in known:
-        there = ", ".join(sorted(known)) or "none"
-        raise ModelError(f"opening model {name!r}: it is not in {folder / MANIFEST}; known are: {there}")
+        raise ModelError(f"opening model {name!r}: it is not in {folder / MANIFEST}; {not_known(name, sorted(known))}")
     return known[name]
 
 

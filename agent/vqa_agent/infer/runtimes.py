@@ -5,7 +5,10 @@ Both run on one thread: the agent's budget is shares of a core, and its parallel
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -29,8 +32,7 @@ class OnnxRuntimeSession:
     """ONNX Runtime without its memory pattern, which costs memory and saves no time here; its arena costs neither."""
 
     def __init__(self, content: bytes, inputs: Sequence[Tensor]) -> None:
-        import onnxruntime
-
+        onnxruntime = import_runtime("onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_mem_pattern = False
@@ -55,8 +57,7 @@ class OpenVinoSession:
     }
 
     def __init__(self, content: bytes, inputs: Sequence[Tensor]) -> None:
-        import openvino
-
+        openvino = import_runtime("openvino")
         self._core = openvino.Core()
         self._model = self._core.read_model(content)
         self._names = [tensor.name for tensor in inputs]
@@ -75,6 +76,15 @@ class OpenVinoSession:
 
     def _request(self, model: Any) -> Any:
         return self._core.compile_model(model, "CPU", self.CONFIG).create_infer_request()
+
+
+def import_runtime(name: Backend) -> Any:
+    """Import a runtime without its telemetry. By default both report their use: OpenVINO to Google Analytics, from a
+    process that its import forks, and ONNX Runtime to Microsoft, from a thread, with a device id kept in ~/.cache.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return import_module(name)
 
 
 RUNTIMES: dict[Backend, type[OnnxRuntimeSession] | type[OpenVinoSession]] = {

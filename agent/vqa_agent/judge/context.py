@@ -19,15 +19,15 @@ SOUND_LOST = frozenset({"all", "audio"})
 SUPPRESSED_BY: dict[str, tuple[str, ...]] = {
     "solid_color": ("black",),
     "freeze": ("black", "solid_color", "test_pattern"),
-    "stutter": ("freeze", "black", "solid_color", "stream_errors"),
+    "stutter": ("freeze", "black", "solid_color", "flash", "tearing", "stream_errors"),
     "channel_missing": ("silence",),
     "phase_inversion": ("silence",),
     "dropout": ("silence",),
     "chroma_loss": ("black", "solid_color", "test_pattern"),
-    "color_shift": ("black", "solid_color", "test_pattern", "chroma_loss"),
-    "exposure": ("black", "solid_color", "test_pattern"),
+    "color_shift": ("black", "solid_color", "test_pattern", "chroma_loss", "exposure", "banding", "letterbox"),
+    "exposure": ("black", "solid_color", "test_pattern", "range"),
     "letterbox": ("black", "solid_color", "test_pattern"),
-    "blur": ("black", "solid_color", "freeze", "test_pattern"),
+    "blur": ("black", "solid_color", "freeze", "flash", "test_pattern"),
     "noise": ("black", "solid_color", "freeze", "test_pattern"),
     "banding": ("black", "solid_color", "test_pattern"),
     "blockiness": ("black", "solid_color", "test_pattern", "block_corruption"),
@@ -36,6 +36,8 @@ SUPPRESSED_BY: dict[str, tuple[str, ...]] = {
     "range": ("test_pattern",),
     "av_sync": ("freeze", "black", "silence", "stutter"),
     "caption_empty": ("caption_missing", "silence"),
+    "caption_sync": ("caption_missing", "caption_empty", "silence", "stream_errors"),
+    "caption_quality": ("caption_missing", "stream_errors"),
 }
 
 AT_ONCE = frozenset({"black", "solid_color", "test_pattern"})

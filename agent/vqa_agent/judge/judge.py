@@ -74,7 +74,8 @@ class Judge:
     def weigh(self, findings: Iterable[Finding]) -> list[Decision]:
         """Take in the findings of one moment; say what they change."""
         decisions: list[Decision] = []
-        for finding in sorted(findings, key=lambda finding: self._rank[finding.names]):
+        each = [part for finding in findings for part in (finding.parts or (finding,))]
+        for finding in sorted(each, key=lambda finding: self._rank[finding.names]):
             self._now = max(self._now, finding.end)
             self._listen(finding)
             if not finding.conclusive:
@@ -139,7 +140,7 @@ class Judge:
             missing = loss.run.detail.get("missing", "all")
             if case.reads in ("video", "both") and missing in PICTURE_LOST:
                 return True
-            if case.reads in ("audio", "both") and missing in SOUND_LOST:
+            if case.reads in ("audio", "both", "captions") and missing in SOUND_LOST:
                 return True
         return any(self._explains(other) for other in SUPPRESSED_BY.get(case.defect, ()))
 

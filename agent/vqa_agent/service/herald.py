@@ -128,6 +128,7 @@ def _figures(stream: WatchedStream, cores: float) -> dict[str, float | int | str
             "pictures": beat.pictures,
             "coverage": _rounded(min(shares)) if shares else None,
         }
+        figures |= {f"transport_{name}": count for name, count in beat.transport.items()}
     return figures
 
 

@@ -44,6 +44,8 @@ class Beat:
     coverage: Mapping[str, float | None] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
+    transport: Mapping[str, int] = field(default_factory=dict)
+    """How often each indicator of TR 101 290 was raised since the worker began."""
 
 
 @dataclass(frozen=True, slots=True)

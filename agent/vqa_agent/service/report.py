@@ -42,6 +42,7 @@ def stream_status(stream: WatchedStream, open_now: list[EventDraft], cores: floa
             "coverage": {name: None if share is None else round(share, 4) for name, share in beat.coverage.items()},
             "cost": dict(beat.cost),
             "faults": dict(beat.faults),
+            "transport": dict(beat.transport),
         }
     )
 

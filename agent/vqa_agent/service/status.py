@@ -69,6 +69,9 @@ class StreamStatus(_Part):
     coverage: dict[str, float | None] = Field(default_factory=dict)
     cost: dict[str, float] = Field(default_factory=dict, description="CPU seconds by detector.")
     faults: dict[str, str] = Field(default_factory=dict, description="Detectors that were put aside, and why.")
+    transport: dict[str, int] = Field(
+        default_factory=dict, description="How often each indicator of TR 101 290 was raised, by name."
+    )
     open: list[OpenDefect] = Field(default_factory=list)
 
 

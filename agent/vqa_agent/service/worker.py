@@ -100,7 +100,7 @@ class Worker:
             self._pictures += 1
         elif isinstance(sample, Sound):
             self._sound_blocks += 1
-        else:
+        elif isinstance(sample, Fact):
             self._note_fact(sample)
 
     def _note_fact(self, fact: Fact) -> None:
@@ -163,6 +163,7 @@ class Worker:
             coverage={name: suite.coverage(name) for name in accounts},
             cost={name: round(account.cpu_seconds, 3) for name, account in accounts.items()},
             faults={name: account.last_failure for name, account in accounts.items() if account.aside},
+            transport=dict(capture.statistics.transport) if capture else {},
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -27,7 +27,7 @@ SOUND_BLOCK = 1024
 
 def encode(
     path: Path | str,
-    pictures: Iterable[Image] | None,
+    pictures: Iterable[Image | av.VideoFrame] | None,
     sound: Samples | None = None,
     *,
     rate: int | Fraction = RATE,
@@ -38,18 +38,24 @@ def encode(
     pixel_format: str = "yuv420p",
     options: Mapping[str, str] | None = None,
     container: str | None = None,
+    change: Callable[[Any], Any] | None = None,
 ) -> Path:
-    """Write `pictures` (RGB) and `sound` to `path`, interleaved. The ending of `path` says the container."""
+    """Write `pictures` and `sound` to `path`, interleaved. The ending of `path` says the container.
+
+    Pictures are RGB, or frames of PyAV where their code values matter. `change` may put something into each coded
+    picture (captions).
+    """
     with av.open(str(path), "w", format=container) as output:
         streams: list[Iterator[Any]] = []
         if pictures is not None:
-            images = iter(pictures)
-            first = next(images)
+            frames = map(_frame, pictures)
+            first = next(frames)
             video: Any = output.add_stream(video_codec, rate=rate, options=dict(options or FAST.get(video_codec, {})))
-            video.height, video.width = first.shape[:2]
+            video.height, video.width = first.height, first.width
             video.pix_fmt = pixel_format
             video.codec_context.thread_count = 1
-            streams.append(_video_packets(video, chain([first], images), rate))
+            packets = _video_packets(video, chain([first], frames), rate)
+            streams.append(packets if change is None else map(change, packets))
         if sound is not None:
             audio = output.add_stream(audio_codec, rate=sample_rate, layout=layout or _layout(sound.shape[0]))
             streams.append(_audio_packets(audio, sound, sample_rate))
@@ -58,9 +64,14 @@ def encode(
     return Path(path)
 
 
-def _video_packets(stream: Any, pictures: Iterable[Image], rate: int | Fraction) -> Iterator[Any]:
-    for number, image in enumerate(pictures):
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+def _frame(picture: Image | av.VideoFrame) -> av.VideoFrame:
+    if isinstance(picture, av.VideoFrame):
+        return picture
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+
+
+def _video_packets(stream: Any, frames: Iterable[av.VideoFrame], rate: int | Fraction) -> Iterator[Any]:
+    for number, frame in enumerate(frames):
         frame.pts, frame.time_base = number, 1 / Fraction(rate)
         yield from stream.encode(frame)
     yield from stream.encode(None)
@@ -83,12 +94,13 @@ def _interleaved(streams: list[Iterator[Any]]) -> Iterator[Any]:
     """Packets of all streams in order of decoding time, without holding more than one of each."""
     heads = [(next(stream, None), stream) for stream in streams]
     while waiting := [(packet, stream) for packet, stream in heads if packet is not None]:
-        packet, stream = min(waiting, key=lambda head: _seconds(head[0]))
+        packet, stream = min(waiting, key=lambda head: seconds_of(head[0]))
         yield packet
         heads = [(next(stream, None) if other is stream else head, other) for head, other in heads]
 
 
-def _seconds(packet: Any) -> float:
+def seconds_of(packet: Any) -> float:
+    """When a packet is to be decoded."""
     moment = packet.dts if packet.dts is not None else packet.pts
     return float(moment * packet.time_base) if moment is not None else 0.0
 

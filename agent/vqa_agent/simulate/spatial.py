@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+import av
 import cv2
 import numpy as np
 
@@ -121,3 +122,15 @@ def overdrive(pictures: Iterable[Picture], start: float, end: float, gain: float
             stretched = np.clip((picture.luma - middle) * gain + middle, 0, top)
             picture.luma = stretched.astype(picture.luma.dtype)
         yield picture
+
+
+def full_range(
+    images: Iterable[Image], start: float, end: float, gain: float = 255 / 219, rate: int = RATE
+) -> Iterator[av.VideoFrame]:
+    """`overdrive` for pictures that go to an encoder: limited-range frames, their luma stretched."""
+    for number, image in enumerate(images):
+        planes = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV_I420)
+        if start <= number / rate < end:
+            height = image.shape[0]
+            planes[:height] = np.clip((planes[:height] - 125.5) * gain + 125.5, 0, 255)
+        yield av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")

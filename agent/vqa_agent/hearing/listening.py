@@ -1,0 +1,93 @@
+"""One second of one channel as the network for audio artifacts is shown it. Training and the agent share this code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqa_agent.hearing import amplitudes, mains, residual
+from vqa_agent.hearing.mains import MainsMeter, Trace
+from vqa_agent.hearing.spectrum import BANDS, EMPTY_DB, FRAMES, GROUPS, Spectrograph
+from vqa_agent.media import Samples
+
+BEFORE, AFTER = 5, 2
+"""Seconds before and after the one judged that are looked at beside it: 8 s with its own."""
+
+ROWS = BANDS + residual.ROWS + 1
+"""Rows of the picture of a second: band levels, the predictor's residual, flat tops."""
+
+SHARP = residual.MEASURES + amplitudes.MEASURES - amplitudes.SHAPE
+"""Measures of clicks and distortion that are also averaged over the seconds around."""
+
+MEASURES = 6 * GROUPS + residual.MEASURES + amplitudes.MEASURES + 5 + SHARP + mains.MEASURES
+
+SILENT_DBFS = -75.0
+"""RMS below which a second counts as silent: nobody hears a defect of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one second of one channel says by itself.
+
+    `picture` (ROWS, FRAMES) and `own` (...) are all that is needed of it to judge it; `sharp` (SHARP,), `floor`
+    (2 * GROUPS,) in dBFS (of bands, of lines), `level` in dBFS RMS and `trace` are what its neighbours need of it.
+    """
+
+    picture: NDArray[np.float32]
+    own: NDArray[np.float32]
+    sharp: NDArray[np.float32]
+    floor: NDArray[np.float32]
+    level: float
+    trace: Trace
+
+
+class Listener:
+    """Listens to seconds of one sample rate."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self._spectrograph = Spectrograph(rate)
+        self._mains = MainsMeter(rate)
+
+    def listen(self, wave: Samples) -> Heard | None:
+        """What a second (n,) says; None where it is silent."""
+        wave = wave - wave.mean()
+        power = float(np.mean(wave * wave))
+        level = 10 * np.log10(power + 1e-15)
+        if level < SILENT_DBFS:
+            return None
+        bands, valleys = self._spectrograph.levels(wave, power)
+        foreseen = residual.unforeseen(wave, power)
+        values = amplitudes.amplitudes(wave, foreseen.wave)
+        grouped = bands.reshape(GROUPS, -1, FRAMES).mean(axis=1)
+        low, middle, high = np.partition(grouped, (FRAMES // 10, FRAMES // 2, 9 * FRAMES // 10), axis=1)[
+            :, [FRAMES // 10, FRAMES // 2, 9 * FRAMES // 10]
+        ].T
+        width = np.array([np.log2(self.rate / 48000), np.mean(bands.max(axis=1) <= EMPTY_DB + 5)])
+        own = [low, middle, high - low, valleys, foreseen.measures, values.measures, width]
+        picture = np.vstack([bands, foreseen.rows, values.row[None]])
+        return Heard(
+            picture.astype(np.float32),
+            np.concatenate(own).astype(np.float32),
+            np.concatenate([foreseen.measures, values.measures[amplitudes.SHAPE :]]),
+            np.concatenate([low, valleys]) + np.float32(level),
+            float(level),
+            self._mains.trace(wave),
+        )
+
+
+def measures(seconds: Sequence[Heard | None], index: int) -> NDArray[np.float32]:
+    """(MEASURES,) of second `index`, which was heard, in the light of the `BEFORE` and `AFTER` around it."""
+    first = max(0, index - BEFORE)
+    window = enumerate(seconds[first : index + AFTER + 1], first)
+    around = {number: heard for number, heard in window if heard is not None}
+    heard = around[index]
+    programme = max(other.level for other in around.values())
+    floor = np.min([other.floor for other in around.values()], axis=0) - programme
+    sharp = np.mean([other.sharp for other in around.values()], axis=0)
+    context = np.array([heard.level - programme, heard.level / 20, len(around) / (BEFORE + AFTER + 1)])
+    hum = mains.measure({number: other.trace for number, other in around.items()}, index, 10 ** (programme / 10))
+    return np.concatenate([heard.own, floor, context, sharp, hum]).astype(np.float32)

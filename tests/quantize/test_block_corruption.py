@@ -1,0 +1,313 @@
+"""The simulation of damage, its truth, and the planes. None of it needs PyTorch or a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from quantize.block_corruption import coding, styles, truth
+from quantize.block_corruption.data import assemble, plan_batches, read_field, read_split
+from quantize.block_corruption.decide import Scored, choose_threshold, event_score
+from quantize.block_corruption.drawn import DRAWINGS
+from quantize.block_corruption.material import Library, Source, find_sources, split_of
+from quantize.block_corruption.simulate import (
+    CONFIG,
+    SPLITS,
+    Shot,
+    looks_for_training,
+    looks_in_order,
+    make_shot,
+    save,
+    to_planes,
+)
+from quantize.setup import read_config
+from vqa_agent.block_planes import NAMES, block_planes
+from vqa_agent.errors import InputError
+from vqa_agent.media import Picture
+from vqa_agent.simulate import scenes
+
+CONFIGURATION = read_config(CONFIG)
+LABELS = CONFIGURATION["labels"]
+SIZE = (320, 192)
+
+
+def frames(seconds: float = 1.0, scene: str = "action") -> list:
+    return [coding.to_frame(image) for image in scenes.SCENES[scene](seconds, SIZE)]
+
+
+def coded(codec: str = "h264", seconds: float = 1.0, seed: int = 0) -> coding.Coded:
+    return coding.encode(frames(seconds), coding.draw_coding(codec, np.random.default_rng(seed), (0.6, 1.0)))
+
+
+class TestPlanes:
+    def picture(self, luma: np.ndarray, before: np.ndarray | None = None, **more) -> Picture:
+        previous = None if before is None else Picture(time=0.0, duration=0.04, luma=before, **more)
+        return Picture(time=0.04, duration=0.04, luma=luma, previous=previous, **more)
+
+    def planes(self, *pictures, **more) -> dict[str, np.ndarray]:
+        return dict(zip(NAMES, block_planes(self.picture(*pictures, **more)), strict=True))
+
+    def test_a_block_shows_as_steps_on_the_grid_at_its_sides_only(self) -> None:
+        luma = np.full((64, 96), 100, np.uint8)
+        luma[16:32, 32:48] = 125
+        planes = self.planes(luma)
+        expected = np.zeros((8, 12), np.uint8)
+        expected[2:4, [4, 6]] = 80
+        np.testing.assert_array_equal(planes["step on the grid across"], expected)
+        assert (planes["step on the grid down"] > 0).sum() == 4
+        assert planes["step elsewhere across"].max() == 0
+
+    def test_an_edge_off_the_grid_shows_elsewhere(self) -> None:
+        luma = np.full((64, 96), 100, np.uint8)
+        luma[:, 37:] = 150
+        planes = self.planes(luma)
+        assert planes["step on the grid across"].max() == 0
+        np.testing.assert_array_equal(np.flatnonzero(planes["step elsewhere across"][0]), [4])
+
+    def test_a_ramp_has_no_steps_on_the_grid(self) -> None:
+        planes = self.planes(np.tile(np.arange(0, 192, 2, dtype=np.uint8), (64, 1)))
+        assert planes["step on the grid across"].max() == 0
+
+    def test_change_is_that_since_the_picture_before(self) -> None:
+        before = np.full((64, 96), 100, np.uint8)
+        now = before.copy()
+        now[8:16, 8:16] += 9
+        planes = self.planes(now, before)
+        assert planes["change"][1, 1] == 48
+        assert planes["signed change"][1, 1] == 128 + 18
+        assert planes["change"].sum() == 48
+        assert planes["step of the change on the grid across"][1, 1] == 48
+
+    def test_without_a_predecessor_of_its_size_there_is_no_change(self) -> None:
+        luma = np.random.default_rng(0).integers(0, 256, (64, 96), dtype=np.uint8)
+        other = np.zeros((64, 64), np.uint8)
+        for planes in (self.planes(luma), self.planes(luma, other)):
+            assert planes["change"].max() == 0
+            assert (planes["signed change"] == 128).all()
+
+    def test_ten_bits_give_what_eight_bits_give(self) -> None:
+        luma = np.random.default_rng(0).integers(0, 256, (64, 96), dtype=np.uint8)
+        deep = luma.astype(np.uint16) << 2
+        ours, theirs = block_planes(self.picture(luma)), block_planes(self.picture(deep, depth=10))
+        np.testing.assert_array_equal(ours, theirs)
+
+    @pytest.mark.parametrize(
+        ("size", "cells"),
+        [((1080, 1920), (135, 240)), ((224, 224), (28, 28)), ((487, 853), (60, 106)), ((2160, 3840), (135, 240))],
+    )
+    def test_any_size(self, size: tuple[int, int], cells: tuple[int, int]) -> None:
+        chroma = np.full((size[0] // 2, size[1] // 2), 90, np.uint8)
+        planes = self.planes(np.full(size, 80, np.uint8), chroma=(chroma, chroma))
+        assert planes["luma"].shape == cells
+        assert (planes["cb"] == 90).all()
+
+
+class TestCoding:
+    @pytest.mark.parametrize("codec", ["h264", "mpeg2", "hevc", "mpeg4", "mjpeg"])
+    def test_every_picture_comes_back(self, codec: str) -> None:
+        originals = frames()
+        decoded = coding.decode(coded(codec))
+        assert sorted(decoded) == list(range(len(originals)))
+        luma = [to_planes(frame).luma.astype(int) for frame in (originals[10], decoded[10])]
+        assert np.abs(luma[0] - luma[1]).mean() < 6
+
+    @pytest.mark.parametrize("damage", coding.DAMAGES)
+    def test_damage_changes_the_bytes_but_not_those_of_the_first_pictures(self, damage: str) -> None:
+        whole = coded()
+        broken = coding.DAMAGES[damage](whole, np.random.default_rng(1))
+        assert broken.pictures != whole.pictures
+        assert broken.pictures[: coding.KEEP] == whole.pictures[: coding.KEEP]
+
+    @pytest.mark.parametrize("damage", coding.DAMAGES)
+    def test_damage_is_seen(self, damage: str) -> None:
+        whole = coded()
+        clean = coding.decode(whole)
+        differences = []
+        for seed in range(4):
+            shown = coding.decode(coding.DAMAGES[damage](whole, np.random.default_rng(seed)))
+            pairs = [(to_planes(shown[n]).luma, to_planes(clean[n]).luma) for n in shown]
+            differences.append(max(float(cv2.absdiff(one, other).mean()) for one, other in pairs))
+        assert max(differences) > 1.0
+
+    @pytest.mark.parametrize("options", coding.DECODERS)
+    def test_decoders_survive_damage(self, options: dict[str, str]) -> None:
+        assert coding.decode(coding.flip_bits(coded(), np.random.default_rng(2)), options)
+
+
+class TestTruth:
+    def clean(self) -> list[truth.Planes]:
+        return [to_planes(frame) for frame in frames(0.6, "pan")]
+
+    def find(self, shown: truth.Planes, clean: list[truth.Planes], number: int = 7) -> truth.Truth:
+        return truth.find_damage(shown, clean, number, LABELS)
+
+    def test_the_clean_picture_is_clean(self) -> None:
+        clean = self.clean()
+        found = self.find(clean[7], clean)
+        assert found.picture == truth.CLEAN
+        assert not found.blocks.any()
+
+    def test_a_repeated_picture_is_no_damage(self) -> None:
+        clean = self.clean()
+        assert self.find(clean[1], clean, 12).picture != truth.DAMAGED
+
+    def test_a_displacement_of_a_pixel_is_no_damage(self) -> None:
+        clean = self.clean()
+        moved = truth.Planes(np.roll(clean[7].luma, 1, axis=1), clean[7].chroma)
+        assert not (self.find(moved, clean).blocks == truth.DAMAGED).any()
+
+    def test_wrong_blocks_are_damage_where_they_are(self) -> None:
+        clean = self.clean()
+        luma = clean[7].luma.copy()
+        luma[64:128, 96:192] = 255 - luma[64:128, 96:192]
+        found = self.find(truth.Planes(luma, clean[7].chroma), clean)
+        assert found.picture == truth.DAMAGED
+        assert (found.blocks[2:4, 3:6] == truth.DAMAGED).all()
+        assert (found.blocks == truth.DAMAGED).sum() == 6
+        assert found.share == pytest.approx(6 / 60)
+
+    def test_lost_colour_is_damage(self) -> None:
+        clean = self.clean()
+        blue, red = (plane.copy() for plane in clean[7].chroma)
+        blue[32:64, 48:96] = red[32:64, 48:96] = 0
+        assert (self.find(truth.Planes(clean[7].luma, (blue, red)), clean).blocks[2:4, 3:6] == truth.DAMAGED).all()
+
+    def test_what_hardly_shows_is_neither(self) -> None:
+        found = truth.judge(np.full((8, 8), 7.0), np.full((8, 8), 7.0), np.zeros((8, 8)), LABELS)
+        assert (found.blocks == truth.DOUBTFUL).all()
+        assert found.picture == truth.DOUBTFUL
+
+
+class TestStyles:
+    @pytest.mark.parametrize("style", styles.STYLES)
+    def test_each_changes_the_marked_blocks_only(self, style: str) -> None:
+        images = list(scenes.action(0.6, SIZE))
+        image, mask = images[14].copy(), np.zeros((12, 20), bool)
+        mask[4, 5:] = True
+        styles.STYLES[style](image, images[0], mask, 16, np.random.default_rng(0))
+        changed = (image != images[14]).any(axis=2)
+        assert changed[64:80, 80:].mean() > 0.05
+        changed[64:80, 80:] = False
+        assert not changed.any()
+
+    def test_damage_leaves_the_first_pictures_alone(self) -> None:
+        images = list(scenes.action(1.0, SIZE))
+        shown = list(styles.draw_damage(images, ["dead"], np.random.default_rng(3)))
+        differs = [bool((one != other).any()) for one, other in zip(shown, images, strict=True)]
+        assert not any(differs[:3])
+        assert any(differs)
+
+    def test_woven_pictures_have_lines_of_both(self) -> None:
+        images = [np.full((4, 4, 3), value, np.uint8) for value in (10, 20, 30, 40)]
+        assert [image[:2, 0, 0].tolist() for image in styles.weave(images)] == [[10, 20], [30, 40]]
+
+
+class TestMaterial:
+    def test_a_source_has_one_split(self, tmp_path: Path) -> None:
+        sources = CONFIGURATION["sources"]
+        assert not set(sources["validation"]) & set(sources["test"])
+        splits = {split_of(Source(f"stills/{number}"), sources) for number in range(60)}
+        assert splits == {"train", "validation", "test"}
+
+    def test_listed_drawings_exist(self, tmp_path: Path) -> None:
+        names = {source.name for source in find_sources(tmp_path, [])}
+        listed = {*CONFIGURATION["sources"]["validation"], *CONFIGURATION["sources"]["test"]}
+        assert {name for name in listed if name.startswith("drawn/")} <= names
+
+    @pytest.mark.parametrize("name", DRAWINGS)
+    def test_drawings_move_and_have_their_size(self, name: str) -> None:
+        images = list(DRAWINGS[name](np.random.default_rng(1), (160, 96), 12))
+        assert {image.shape for image in images} == {(96, 160, 3)}
+        assert len(images) == 12
+
+
+@pytest.fixture(scope="module")
+def library() -> tuple[Library, dict]:
+    config = json.loads(json.dumps(CONFIGURATION))
+    config["material"] |= {"kinds": {"drawn": 1.0}, "heights": {"288": 1.0}, "pictures": dict.fromkeys(SPLITS, 16)}
+    return Library(Path("nowhere"), config, "train"), config
+
+
+class TestSimulation:
+    def shot(self, library: tuple[Library, dict], split: str, seed: int = 0) -> Shot:
+        shots = (make_shot(np.random.default_rng(seed + n), library[0], split, library[1]) for n in range(10))
+        return next(shot for shot in shots if shot is not None)
+
+    def test_a_clip_follows_from_its_seed(self, library: tuple[Library, dict]) -> None:
+        one, other = self.shot(library, "train"), self.shot(library, "train")
+        assert one.origin == other.origin
+        assert all((to_planes(one.frames[n]).luma == to_planes(other.frames[n]).luma).all() for n in one.frames)
+
+    def test_held_out_damage_is_not_trained_on(self, library: tuple[Library, dict]) -> None:
+        config = library[1]
+        assert not set(config["held_out"]["codecs"]) & set(config["damage"]["codecs"])
+        assert set(config["held_out"]["styles"]) < set(styles.STYLES)
+
+    def test_clean_clips_have_clean_looks_only(self, library: tuple[Library, dict]) -> None:
+        looks = list(looks_in_order(self.shot(library, "clean_test"), 5, library[1]))
+        assert looks
+        assert not any(look.damaged_version or look.truth.blocks.any() for look in looks)
+
+    def test_clips_are_written_and_read_back(self, library: tuple[Library, dict], tmp_path: Path) -> None:
+        for number in range(3):
+            shot = self.shot(library, "train", 20 * number)
+            looks = list(looks_for_training(shot, np.random.default_rng(0), library[1]))
+            save(tmp_path / f"train-{number:05d}.npz", looks, shot.origin)
+        clips = read_split(tmp_path, "train")
+        assert [len(clip.picture) for clip in clips] == [len(clip.planes) for clip in clips]
+        rng = np.random.default_rng(0)
+        batches = [assemble(plan, 100, rng) for plan in plan_batches(clips, 4, rng)]
+        assert sum(len(planes) for planes, *_ in batches) == sum(len(clip.picture) for clip in clips)
+        for planes, blocks, pictures in batches:
+            assert planes.dtype == np.float32
+            assert 0 <= planes.min() <= planes.max() <= 1
+            assert blocks.shape[1:] == tuple(-(-side // 4) for side in planes.shape[2:])
+            assert set(np.unique(pictures)) <= {truth.CLEAN, truth.DAMAGED, truth.DOUBTFUL}
+
+    def test_labelled_pictures_of_the_field_are_taken_in(self, tmp_path: Path) -> None:
+        for number, label in enumerate(["clean", "damaged", None]):
+            name = f"{number}.png"
+            cv2.imwrite(str(tmp_path / name), np.full((96, 128), 90, np.uint8))
+            known = {
+                "id": str(number),
+                "kind": "picture",
+                "detector": "block_corruption",
+                "stream": "cam",
+                "detail": {},
+            }
+            with (tmp_path / "samples.jsonl").open("a") as index:
+                index.write(json.dumps({**known, "files": [name], "label": label}) + "\n")
+        clean, damaged = read_field(tmp_path)
+        assert (clean.picture[0], clean.blocks.max()) == (truth.CLEAN, truth.CLEAN)
+        assert (damaged.picture[0], damaged.blocks.min()) == (truth.DAMAGED, truth.DOUBTFUL)
+        assert clean.planes.shape == (1, len(NAMES), 12, 16)
+
+    def test_no_clips_is_said_plainly(self, tmp_path: Path) -> None:
+        with pytest.raises(InputError, match="there are none"):
+            read_split(tmp_path, "train")
+
+
+class TestDecision:
+    def test_an_event_needs_its_looks_near_each_other(self) -> None:
+        values = np.array([0.1, 0.9, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.1, 0.7])
+        assert event_score(values, 2, 5) == 0.8
+        assert event_score(values, 3, 5) == 0.1
+        assert event_score(values[:1], 2, 5) == 0.0
+
+    def test_the_threshold_lies_above_the_worst_clean_clip(self) -> None:
+        clips = [scored([0.2, 0.7, 0.8, 0.1]), scored([0.1, 0.99, 0.1, 0.2])]
+        assert 0.7 < choose_threshold(clips, 2, 5) < 0.9
+
+
+def scored(values: list[float]) -> Scored:
+    from quantize.block_corruption.data import ClipLooks
+
+    count = len(values)
+    empty = np.zeros((count, 1, 1), np.uint8)
+    false = np.zeros(count, bool)
+    clip = ClipLooks("x", {}, empty[:, None], empty, empty[:, 0, 0], false, false, np.zeros(count, np.float32))
+    return Scored(clip, empty.astype(np.float32), np.array(values))
