@@ -109,7 +109,8 @@ class Suite:
         findings = self._guard(seat, lambda: seat.detector.look(sample))
         account = seat.account
         account.looks += 1
-        account.media_seconds += sample.duration
+        if READS[type(sample)][0] == OFFERED_AS.get(seat.detector.reads, seat.detector.reads):
+            account.media_seconds += sample.duration
         account.last_look = sample.end
         return findings
 
