@@ -82,12 +82,12 @@ def nobody_talks(media: Path, find: Find, model: Model, confidence: float, hours
     """Scenes, broadcasts and stills with voices, music and noises: how many fragments end with which verdict."""
     films = [record(media, f"{file.parent.name}/{file.name}", file.stem, "other", find) for file in silent_films(media)]
     files = [file for kind in ("speech", "music") for file in sorted(media.glob(f"sound/{kind}/*.flac"))[:12]]
-    heard = [listen(_repeated(_sounds(file), 30.0), 0.0) for file in files]
-    pairs = [(fragment, listener) for listener in heard for film in films for fragment in film.fragments]
+    heard = [listen(_repeated(_sounds(file), 30.0)) for file in files]
+    pairs = [(fragment, ear) for ear in heard for film in films for fragment in film.fragments]
     wanted = round(hours * 900)
     verdicts: dict[str, int] = {}
-    for fragment, listener in islice(cycle(pairs), min(wanted, len(pairs))):
-        opinion = fragment.opinion(listener, model, confidence)
+    for fragment, ear in islice(cycle(pairs), min(wanted, len(pairs))):
+        opinion = fragment.opinion(ear, model, confidence)
         verdict = str(opinion.reason) if opinion.reason else "verdict"
         verdicts[verdict] = verdicts.get(verdict, 0) + 1
     return {"seconds": 4 * sum(verdicts.values()), **verdicts}
@@ -104,7 +104,7 @@ def plot(talkers: Sequence[Recording], model_of: Callable[[str], Model], names: 
     pairs.append((chosen[0], chosen[1], f"{chosen[0].speaker} with the voice of {chosen[1].speaker}"))
     for seen, heard, label in pairs:
         fragment, model = seen.fragments[0], model_of(seen.speaker)
-        talker = fragment.talkers(fragment.mouths(), listen(heard.sounds, 0.0), model)[0]
+        talker = fragment.talkers(fragment.mouths(), listen(heard.sounds), model)[0]
         found = fit(talker.distances)
         if found is not None:
             style = "--" if seen is not heard else "-"

@@ -18,7 +18,8 @@ from vqa_agent.capture import Source, open_source
 from vqa_agent.infer import Model
 from vqa_agent.lipsync.aggregate import Opinion
 from vqa_agent.lipsync.follow import Find
-from vqa_agent.lipsync.fragment import Fragment, Listener
+from vqa_agent.lipsync.fragment import Fragment
+from vqa_agent.lipsync.voice import STEP, Ear, Rows
 from vqa_agent.media import Picture, Sound
 
 SHIFTS = (0, 120, 200, 240, 320, 400, 600)
@@ -104,12 +105,23 @@ def record(media: Path, file: str, speaker: str, kind: str, find: Find) -> Recor
     )
 
 
-def listen(sounds: Iterable[Sound], shift: float) -> Listener:
-    """What is heard when `sounds` come `shift` seconds late."""
-    listener = Listener()
+class LateEar(Ear):
+    """What `ear` heard, `late` seconds later: a whole number of rows, so that nothing needs to be heard again."""
+
+    def __init__(self, ear: Ear, late: float) -> None:
+        super().__init__()
+        self._ear, self._by = ear, round(late / STEP)
+
+    def rows(self, first: int, last: int) -> Rows:
+        return self._ear.rows(first - self._by, last - self._by)
+
+
+def listen(sounds: Iterable[Sound]) -> Ear:
+    """The voice in `sounds`."""
+    ear = Ear()
     for sound in sounds:
-        listener.hear(Sound(time=sound.time + shift, rate=sound.rate, samples=sound.samples, names=sound.names))
-    return listener
+        ear.hear(sound)
+    return ear
 
 
 def trials(
@@ -125,23 +137,24 @@ def trials(
     rng = np.random.default_rng(0)
     found: list[Trial] = []
     moves = sorted({sign * shift / 1000 for shift in shifts for sign in (-1, 1)})
+    heard = {recording.name: listen(recording.sounds) for recording in recordings}
     for recording in recordings:
         model = model_of(recording.speaker)
         for shift in moves:
-            found += _tried(recording, listen(recording.sounds, shift), model, confidence, shift)
+            found += _tried(recording, LateEar(heard[recording.name], shift), model, confidence, shift)
         strangers = [each for each in recordings if each.speaker != recording.speaker]
         for _ in range(OTHERS):
             stranger = strangers[int(rng.integers(len(strangers)))]
-            found += _tried(recording, listen(stranger.sounds, 0.0), model, confidence, 0.0, stranger.speaker)
+            found += _tried(recording, heard[stranger.name], model, confidence, 0.0, stranger.speaker)
     return _with_own(found)
 
 
 def _tried(
-    recording: Recording, listener: Listener, model: Model, confidence: float, shift: float, other: str = ""
+    recording: Recording, ear: Ear, model: Model, confidence: float, shift: float, other: str = ""
 ) -> Iterator[Trial]:
     before = None
     for fragment in recording.fragments:
-        opinion = fragment.opinion(listener, model, confidence, before)
+        opinion = fragment.opinion(ear, model, confidence, before)
         before = fragment
         yield Trial(recording.name, recording.speaker, recording.kind, fragment.start, shift, opinion, other)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from vqa_agent.infer import Model
@@ -11,7 +9,7 @@ from vqa_agent.lipsync import voice
 from vqa_agent.lipsync.aggregate import Opinion, Reason, Talker, decide
 from vqa_agent.lipsync.embed import ROWS_PER_SLOT, embed
 from vqa_agent.lipsync.events import BeepWatch, FlashWatch, PatternOffset, pattern_offset
-from vqa_agent.lipsync.follow import SLOT, Find, Mouth, MouthFollower, slot_of
+from vqa_agent.lipsync.follow import SLOT, Find, Mouth, MouthFollower
 from vqa_agent.lipsync.mouth import movement
 from vqa_agent.lipsync.similarity import REACH, distances
 from vqa_agent.media import Picture, Sound
@@ -49,14 +47,6 @@ class Listener:
         self.beeps.forget(before)
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Rows of the voice around a fragment; row `first` of the media clock is the first of them."""
-
-    first: int
-    rows: voice.Rows
-
-
 class Fragment:
     """The pictures from `start` to `end` (media seconds): mouths and flashes, not the pictures themselves."""
 
@@ -84,22 +74,22 @@ class Fragment:
         seen = [mouth for mouth in self.follower.mouths.values() if len(mouth.slots) >= LEAST_SLOTS]
         return sorted(seen, key=lambda mouth: -len(mouth.slots) * mouth.height)[:LARGEST]
 
-    def opinion(self, listener: Listener, model: Model, confidence: float, before: Fragment | None = None) -> Opinion:
+    def opinion(self, ear: voice.Ear, model: Model, confidence: float, before: Fragment | None = None) -> Opinion:
         """What the lips say; `before` is the fragment that ended where this one begins, where there was one."""
         mouths = self.mouths()
         if not mouths:
             return Opinion(None, 0.0, Reason.NO_FACE)
         if self.follower.slots_seen < LEAST_RATE * (self.seen_until - self.start) / SLOT:
             return Opinion(None, 0.0, Reason.TOO_FEW_PICTURES)
-        self.said = self.talkers(mouths, listener, model)
+        self.said = self.talkers(mouths, ear, model)
         return decide(self.said, confidence, before.said if before is not None else ())
 
-    def talkers(self, mouths: list[Mouth], listener: Listener, model: Model) -> list[Talker]:
+    def talkers(self, mouths: list[Mouth], ear: voice.Ear, model: Model) -> list[Talker]:
         """What each of `mouths` offers together with what was heard."""
         films = [mouth.film() for mouth in mouths]
         first = min(start for start, _ in films) - REACH
         count = max(start + len(film) for start, film in films) + REACH - first
-        rows = listener.ear.rows(ROWS_PER_SLOT * first - ROWS_PER_SLOT * 2, ROWS_PER_SLOT * (first + count + 3))
+        rows = ear.rows(ROWS_PER_SLOT * first - ROWS_PER_SLOT * 2, ROWS_PER_SLOT * (first + count + 3))
         embedded, voices = embed(model, [film for _, film in films], rows, 2 * ROWS_PER_SLOT, count)
         speech = voice.active(rows[2 * ROWS_PER_SLOT :]).astype(np.float32)
         heard = (rows[2 * ROWS_PER_SLOT :] > np.log(voice.FLOOR) + 1e-3).any(axis=1)
@@ -112,6 +102,3 @@ class Fragment:
             late = float(np.mean(mouth.late))
             talkers.append(Talker(table, movement(film), by_slot[place : place + length] > 0, late))
         return talkers
-
-
-__all__ = ["AROUND", "Fragment", "Listener", "slot_of"]
