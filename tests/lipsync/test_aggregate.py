@@ -52,8 +52,8 @@ def test_says_why_it_cannot_tell(talkers: list[Talker], reason: Reason) -> None:
 
 
 def test_only_the_windows_with_speech_vote() -> None:
-    mixed = np.concatenate([talker(4).distances[:50], talker(-12, seed=3).distances[:50]])
-    speech = np.arange(100) < 50
+    mixed = np.concatenate([talker(4).distances[:75], talker(-12, seed=3).distances[:25]])
+    speech = np.arange(100) < 75
     opinion = decide([Talker(mixed, np.full(100, 0.2, np.float32), speech)], CONFIDENCE)
     assert opinion.offset == pytest.approx(0.16, abs=0.01)
 

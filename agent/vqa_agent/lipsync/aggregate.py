@@ -25,8 +25,8 @@ WINDOW, HOP = 25, 12
 CLUSTER = 2
 """Slots by which offsets may differ and still be the same."""
 
-LEAST_WINDOWS = 3
-"""Windows with a vote that a verdict needs."""
+LEAST_WINDOWS = 5
+"""Windows with a vote that a verdict needs: 3 s. With fewer, strange voices fit by chance."""
 
 SPEECH_SHARE = 0.3
 """Least share of a window in which the voice is heard."""
