@@ -83,7 +83,7 @@ class Suite:
         """
         findings: list[Finding] = []
         for seat in self._by_type[type(sample)]:
-            if seat.account.aside or (not neural and seat.detector.cost == "neural") or rate < seat.detector.least_rate:
+            if seat.account.aside or not seat.detector.wants(sample, neural) or rate < seat.detector.least_rate:
                 continue
             findings += self._ask(seat, sample)
         return findings
@@ -122,7 +122,8 @@ class Suite:
         findings = self._guard(seat, lambda: seat.detector.look(sample))
         account = seat.account
         account.looks += 1
-        account.media_seconds += sample.duration
+        if READS[type(sample)][0] == OFFERED_AS.get(seat.detector.reads, seat.detector.reads):
+            account.media_seconds += sample.duration
         account.last_look = sample.end
         account.offered_at_look = self._offered_to(seat)
         return findings
