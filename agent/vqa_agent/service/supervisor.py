@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
@@ -17,6 +18,7 @@ from vqa_agent import __version__
 from vqa_agent.config import Config, load
 from vqa_agent.errors import AgentError, ConfigError
 from vqa_agent.event import Event
+from vqa_agent.infer import find_out
 from vqa_agent.logs import fields
 from vqa_agent.publish import Outbox
 from vqa_agent.service import status as status_file
@@ -38,6 +40,9 @@ STAGGER = 0.3
 
 PATIENCE = 2.0
 """Seconds that workers have to end by themselves before they are killed."""
+
+SETTLED = 60.0
+"""Seconds after the start at which the runtimes of the networks are timed, where nobody has yet."""
 
 GOODBYE = 1.5
 """Seconds for the last events to be delivered."""
@@ -82,6 +87,7 @@ class Supervisor:
         self._adopt(self.config)
         self._write_status("running")
         self._notifier.tell(READY=1, STATUS=f"watching {len(self._streams)} streams")
+        self._settle()
         log.info("vqa-agent %s watches %d streams", __version__, len(self._streams))
         due = monotonic()
         while not self._stop:
@@ -94,6 +100,13 @@ class Supervisor:
                 due = monotonic() + TICK
                 self._tick()
         self._shut_down()
+
+    def _settle(self) -> None:
+        """Once the streams are watched, find out which runtime suits each network; workers use it from their next start."""
+        settings = (self.config.infer.backend, self.config.agent.state_dir)
+        timer = threading.Timer(SETTLED, find_out, settings)
+        timer.daemon = True
+        timer.start()
 
     # ---- what goes on all the time
 

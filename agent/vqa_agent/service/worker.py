@@ -202,5 +202,5 @@ def work(task: Task, pipe: Connection) -> None:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
     set_up_logging(task.config.agent.log_level)
     confine(task.config.budget.memory)
-    prefer(task.config.infer.backend, task.config.agent.state_dir)
+    prefer(task.config.infer.backend, task.config.agent.state_dir, times=False)
     Worker(task, pipe).run()
