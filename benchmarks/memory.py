@@ -70,10 +70,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     with tempfile.TemporaryDirectory(prefix="vqa-memory-") as folder:
         found = measure(looped_clip(Path(folder)), parser.parse_args().minutes * 60)
-    print(
-        f"{found.media_seconds / 60:.0f} media minutes: {found.end:.0f} MB resident, {found.growth:+.1f} MB since the"
-    )
-    print(f"warm-up, slope {found.slope:+.2f} MB per media hour")
+    print(f"{found.media_seconds / 60:.0f} media minutes after the warm-up: {found.end:.0f} MB resident,")
+    print(f"growth {found.growth:+.1f} MB, slope {found.slope:+.2f} MB per media hour")
 
 
 if __name__ == "__main__":
