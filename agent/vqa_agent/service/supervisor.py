@@ -102,7 +102,7 @@ class Supervisor:
         self._shut_down()
 
     def _settle(self) -> None:
-        """Once the streams are watched, find out which runtime suits each network; workers use it from their next start."""
+        """Once the streams are watched, find out which runtime suits each network: for the next start of a worker."""
         settings = (self.config.infer.backend, self.config.agent.state_dir)
         timer = threading.Timer(SETTLED, find_out, settings)
         timer.daemon = True
