@@ -196,9 +196,8 @@ class Bench:
             "clock moved": lambda: self.agent.say(str(self._rng.uniform(-90_000, 90_000))),
         }
 
-    def disturb(self, faults: int) -> Counter[str]:
-        """That many faults, one after the other; each kind before any comes again."""
-        done: Counter[str] = Counter()
+    def disturb(self, faults: int, done: Counter[str]) -> None:
+        """That many faults, one after the other, counted in `done`; each kind before any comes again."""
         self._await(lambda: bool(self.agent.told), "the first event")
         kinds: list[str] = []
         for _ in range(faults):
@@ -207,7 +206,8 @@ class Bench:
             self.faults[kind]()
             done[kind] += 1
             sleep(self._rng.uniform(0.05, 0.6))
-        return done
+            if self.agent.process.poll() is not None:
+                raise RuntimeError(f"the agent ended by itself (status {self.agent.process.returncode}) after {kind}")
 
     def settle(self) -> float:
         """End the decisions and wait until the store has all; the seconds that took."""
@@ -335,9 +335,9 @@ def run(faults: int, seed: int, rate: float = 20.0) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), seed, rate)
         try:
-            outcome.faults = bench.disturb(faults)
+            bench.disturb(faults, outcome.faults)
             outcome.settled_after = bench.settle()
-        except TimeoutError as error:
+        except (TimeoutError, RuntimeError) as error:
             outcome.complaints.append(str(error))
         finally:
             bench.end()

@@ -167,6 +167,9 @@ class StreamSection(Section):
     realtime: bool = Field(False, description="Play a file at the speed of its clock, as if it were live.")
     weight: float = Field(1.0, gt=0, description="Share of the budget beside the other streams.")
     options: dict[str, str] = Field(default_factory=dict, description="Options for FFmpeg's demuxer or protocol.")
+    allow_hosts: list[str] = Field(
+        default_factory=list, description="Hosts in private networks that its playlist or redirects may name."
+    )
     expect: Expect = Field(Expect(), description="What it should carry; anything else is a format_change or a loss.")
     defects: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Settings by detector.")
 
@@ -180,6 +183,11 @@ class StreamSection(Section):
                 f"url scheme {scheme!r} is not allowed; use one of {', '.join(sorted(SCHEMES))}, or command"
             )
         return self
+
+    @property
+    def unpaced(self) -> bool:
+        """Whether it is a file that is read as fast as possible, and not at the speed of its clock."""
+        return bool(self.url) and not self.realtime and ("://" not in self.url or self.url.startswith("file://"))
 
     @field_validator("defects")
     @classmethod

@@ -56,6 +56,7 @@ EXAMPLES = {
     ("stream", "url"): '"rtsp://192.0.2.10/main"',
     ("stream", "command"): '["ffmpeg", "-i", "srt://192.0.2.20:9000", "-c", "copy", "-f", "mpegts", "-"]',
     ("stream", "options"): '{ rtsp_transport = "udp" }',
+    ("stream", "allow_hosts"): '["segments.venue.example"]',
     ("stream", "expect"): "{ audio = true, width = 1920, height = 1080, rate = 50 }",
 }
 """Values for keys that have no default, or for which an example tells more."""

@@ -100,9 +100,9 @@ resampling, loudness, AAC, MP2, AC-3, Opus or MP3 at broadcast rates, or 16 bits
 
 Split by recording (a speaker, a series), never by segment; thresholds come from the validation recordings alone. The
 set `unseen` has defects by other formulas (unseen.py), on which nothing was ever trained. Of the clips,
-{config["clips"]["none"]:.0%} are clean. Severity is drawn from wide ranges and kept. A second in which the defect is hidden by the
-sound itself (audibility.py: hum or hiss below what the sound has there, clicks no sharper than what is beside them)
-is neither taught nor tested, nor is one fainter than config.toml says: {faintest}.
+{config["clips"]["none"]:.0%} are clean. Severity is drawn from wide ranges and kept. A second in which the defect is
+hidden by the sound itself (audibility.py: hum or hiss below what the sound has there, clicks no sharper than what is
+beside them) is neither taught nor tested, nor is one fainter than config.toml says: {faintest}.
 
 The settings of training and the way thresholds are set were chosen with both test sets in view, a handful of times:
 expect somewhat less on recordings of your own. The seconds of one clip are alike, so that the bounds over recordings

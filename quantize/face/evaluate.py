@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from quantize.bounds import by_source
 from quantize.cache import FOLDER
 from quantize.face.simulate import crop, hull, inside, moved, network_inputs, prescaled
-from quantize.face.sources import Labelled, Pixels, Shapes, is_held_out, read_sources
+from quantize.face.sources import Labelled, Pixels, Shapes, read_sources
 from quantize.manifest import record
 from quantize.setup import read_config
 from vqa_agent.infer import MODELS, RUNTIMES
@@ -70,7 +70,7 @@ def main() -> None:
 
 def score_and_record(media: Path, config: Mapping[str, Any], fp32: Path, out: Path) -> None:
     """Score the float and the INT8 network on the sources that are held out; enter them in the manifest."""
-    held_out = [each for each in read_sources(media, config) if is_held_out(each.source, config["split"])]
+    held_out = read_sources(media, config, held_out=True)
     settings = config["evaluate"]
     files = {"fp32": fp32, "int8": out / "face" / "face.onnx"}
     scores: dict[str, Any] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,8 +44,7 @@ class Labelled:
     @property
     def source(self) -> str:
         """The person or recording: what may not be on both sides of a split."""
-        parts = self.name.split("/")
-        return "/".join(parts[:2]).rsplit(".", 1)[0]
+        return source_of(self.name)
 
     @property
     def has_faces(self) -> bool:
@@ -57,11 +56,24 @@ class Labelled:
         return len(self.faces) == len(self.doubtful) == 0
 
 
-def read_sources(media: Path, config: Mapping[str, Any]) -> list[Labelled]:
-    """All labelled pictures; the same order every time."""
+def read_sources(media: Path, config: Mapping[str, Any], held_out: bool) -> list[Labelled]:
+    """The labelled pictures that are held out from training, or all others; the same order every time."""
     settings = config["sources"]
-    found = [*_talking(media, settings), *_looked_through(media)]
+
+    def wanted(name: str) -> bool:
+        return is_held_out(source_of(name), config["split"]) == held_out
+
+    found = [*_talking(media, settings, wanted), *_looked_through(media, wanted)]
     return [_reduced(each, settings["largest"]) for each in found]
+
+
+def source_of(name: str) -> str:
+    """The person or recording of a picture.
+
+    >>> source_of("talking/grid_s1/bbaf2n.mkv"), source_of("broadcast/test-206.3.ts")
+    ('talking/grid_s1', 'broadcast/test-206.3')
+    """
+    return "/".join(name.split("/")[:2]).rsplit(".", 1)[0]
 
 
 def is_held_out(source: str, split: Mapping[str, Any]) -> bool:
@@ -76,13 +88,15 @@ def is_held_out(source: str, split: Mapping[str, Any]) -> bool:
     return any(source.startswith(each) for each in split["held_out"])
 
 
-def _talking(media: Path, settings: Mapping[str, Any]) -> Iterator[Labelled]:
+def _talking(media: Path, settings: Mapping[str, Any], wanted: Callable[[str], bool]) -> Iterator[Labelled]:
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     with gzip.open(media / "labels" / "faces_talking.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             rows[row["file"]].append(row)
     for name, frames in sorted(rows.items()):
+        if not wanted(name):
+            continue
         count = settings["per_sentence"] if "grid_s1" in name else settings["per_clip"]
         chosen = {
             frames[at]["frame"]: frames[at] for at in np.linspace(0, len(frames) - 1, count + 2).astype(int)[1:-1]
@@ -93,11 +107,12 @@ def _talking(media: Path, settings: Mapping[str, Any]) -> Iterator[Labelled]:
             yield _labelled(name, pixels, faces, insets)
 
 
-def _looked_through(media: Path) -> Iterator[Labelled]:
+def _looked_through(media: Path, wanted: Callable[[str], bool]) -> Iterator[Labelled]:
     rows: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
     for line in (HERE / "labels.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        rows[row["file"]][row["frame"]] = row
+        if wanted(row["file"]):
+            rows[row["file"]][row["frame"]] = row
     for name, frames in rows.items():
         for index, pixels in _frames(_place(media, name), set(frames)):
             faces = [(face["box"], face["points"]) for face in frames[index]["faces"]]

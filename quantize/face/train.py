@@ -24,7 +24,7 @@ from quantize.face.evaluate import score_and_record
 from quantize.face.loss import FaceLoss
 from quantize.face.network import FaceNetwork
 from quantize.face.simulate import MIRRORED, make_samples, network_inputs
-from quantize.face.sources import is_held_out, read_sources
+from quantize.face.sources import read_sources
 from quantize.int8 import Feed, quantize_int8
 from quantize.setup import read_config, seed_everything
 from vqa_agent.infer import MODELS
@@ -58,7 +58,7 @@ def training_samples(media: Path, config: Mapping[str, Any]) -> Arrays:
     """The samples that follow from the configuration, drawn once."""
 
     def build() -> Arrays:
-        pictures = [each for each in read_sources(media, config) if not is_held_out(each.source, config["split"])]
+        pictures = read_sources(media, config, held_out=False)
         return make_samples(pictures, config["simulate"], np.random.default_rng(config["seed"]), tqdm)
 
     names = sorted(str(path.relative_to(media)) for path in media.rglob("*") if path.is_file())

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from benchmarks.other_generator import VARIANTS, Variant
 from benchmarks.results import Event, Result, Results, clean_table, recall_table
 from benchmarks.traps import TRAPS
-
 from vqa_agent.detect import detectors
 from vqa_agent.simulate import scenes, sounds
 from vqa_agent.simulate.cases import CASES

@@ -47,9 +47,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A store of each kind, empty."""
     if request.param == "sqlite":
         return str(tmp_path / "events.db")
+    server = request.getfixturevalue("postgres")
     import psycopg
 
-    server = request.getfixturevalue("postgres")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")

@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 
 from vqa_agent.capture.picture import PictureMaker
 from vqa_agent.lipsync import faces
-from vqa_agent.lipsync.faces import HEIGHT, STRIDES, WIDTH, FaceFinder, cells, decode, extent, merge, network_input
+from vqa_agent.lipsync.faces import (
+    HEIGHT,
+    STRIDES,
+    WIDTH,
+    FaceFinder,
+    cells,
+    decode,
+    extent,
+    merge,
+    network_input,
+    overlaps,
+)
 from vqa_agent.media import FULL, LIMITED, Levels, Picture
 
 Array = NDArray[np.float32]
@@ -138,10 +149,9 @@ def test_unseen_talkers_are_found_with_their_mouths(name: str) -> None:
     found = FaceFinder("onnxruntime").find(shown)
     assert len(found) == len(known)
     for face in found:
-        (truth,) = (each for each in known if abs(each["box"][0] - face.box[0]) < 0.1)
-        assert face.box == pytest.approx(truth["box"], abs=0.06)
-        assert face.points[3] == pytest.approx(truth["mouth_left"], abs=0.04)
-        assert face.points[4] == pytest.approx(truth["mouth_right"], abs=0.04)
+        (truth,) = (each for each in known if overlap(each["box"], face.box) > 0.5)
+        mouth = np.array([truth["mouth_left"], truth["mouth_right"]])
+        assert np.abs(face.points[3:] - mouth).max() < 0.15 * max(truth["box"][2:])
 
 
 @pytest.mark.media
@@ -151,6 +161,10 @@ def test_there_is_no_face_in_unseen_pictures_of_other_things() -> None:
     stills = [path for path in sorted((MEDIA / "stills").glob("other_*.jpg")) if int(path.stem[-4:]) % 4 == 3]
     assert len(stills) > 15
     assert sum(len(finder.find(of_pixels(cv2.imread(str(path))))) for path in stills) == 0
+
+
+def overlap(one: Any, other: Any) -> float:
+    return float(overlaps(np.array(one, np.float32), np.array([other], np.float32))[0])
 
 
 def first_picture(path: Path) -> Picture:

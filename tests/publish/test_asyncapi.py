@@ -15,6 +15,7 @@ from vqa_agent.event import decode
 from vqa_agent.publish import Topics
 from vqa_agent.publish.messages import (
     AgentStatus,
+    DetectorFigures,
     Message,
     Metrics,
     OpenDefect,
@@ -32,11 +33,25 @@ MESSAGES: dict[str, Message] = {
         signal="ok",
         open=[OpenDefect(id="01J", defect="black", severity="major", start=NOW)],
         level="full",
+        degraded="",
+        latency=0.2,
+        looks={"black": 25.0},
+        cost={"black": 40.0},
+        blind=["stutter"],
         coverage={"black": 1.0, "silence": None},
         format={"width": 1920},
         time=NOW,
     ),
-    "Metrics": Metrics(time=NOW, cpu=0.4, budget=1.0, memory=10**8, outbox=0, oldest=0.0, streams={"cam-1": {"x": 1}}),
+    "Metrics": Metrics(
+        time=NOW,
+        cpu=0.4,
+        budget=1.0,
+        memory=10**8,
+        outbox=0,
+        oldest=0.0,
+        streams={"cam-1": {"x": 1}},
+        detectors={"cam-1": {"black": DetectorFigures(coverage=0.5, looks=12.5, cost=30.0, blind=False)}},
+    ),
     "ReplayRequest": ReplayRequest(from_seq=3, to_seq=9, boot="abcdef"),
     "Replay": Replay(
         boot=None, from_seq=1, to_seq=4, events=[event().numbered(2, "abcdef")], gone=[(1, 1), (3, 4)], last=True

@@ -142,6 +142,22 @@ def test_what_the_disk_does_not_take_is_published_from_memory_and_stored_later(
     assert [kept.seq for kept in again.history(1, 9, 10)] == [1, 2, 3, 4]
 
 
+def test_a_disk_that_cannot_even_be_read_ends_nothing(path: Path) -> None:
+    class Broken:
+        def execute(self, *_: object) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+    outbox = Outbox(path)
+    outbox.commit([event(1)])
+    whole, outbox._database = outbox._database, Broken()
+    assert [stored.seq for stored in outbox.commit([event(2)])] == [2]
+    assert (numbers(outbox), outbox.depth, outbox.oldest_age, outbox.history(1, 9, 9)[0].seq) == ([2], 1, 0.0, 2)
+    assert "disk I/O error" in outbox.trouble
+    outbox._database = whole
+    outbox.commit()
+    assert (numbers(outbox), outbox.trouble) == ([1, 2], "")
+
+
 def test_no_number_is_used_twice_when_the_agent_is_killed_while_the_disk_is_full(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

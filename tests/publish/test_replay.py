@@ -15,6 +15,7 @@ from tests.publish.events import event
 from tests.publish.test_mqtt import TOPICS, Listener, publisher
 from vqa_agent.config import MqttSection
 from vqa_agent.publish import Outbox
+from vqa_agent.publish.outbox import DISK_TROUBLE
 from vqa_agent.publish.replay import BATCH, MOST_REQUESTS, Replayer
 from vqa_agent.publish.session import connect
 
@@ -56,6 +57,18 @@ def test_what_is_no_longer_there_is_said_to_be_gone(outbox: Outbox) -> None:
     replayer.take(request(119, 140))
     assert (last := replayer.answer()) is not None
     assert last.gone == [(121, 140)]
+
+
+def test_what_the_disk_does_not_give_now_is_not_said_to_be_gone(outbox: Outbox) -> None:
+    replayer = Replayer(outbox)
+    replayer.take(request(1, 3))
+    outbox.trouble = f"{DISK_TROUBLE}: disk I/O error"
+    assert replayer.answer() is None
+    assert outbox.settled == 0
+    outbox.commit([event()])
+    assert (answer := replayer.answer()) is not None
+    assert [each.seq for each in answer.events] == [1, 2, 3]
+    assert outbox.settled == 100
 
 
 def test_a_request_may_be_for_one_run_alone(outbox: Outbox) -> None:

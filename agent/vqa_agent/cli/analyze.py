@@ -19,6 +19,7 @@ from vqa_agent.analyze import Analysis, FindingsFile, Summary, Watcher, plain, r
 from vqa_agent.console import SEVERITY_STYLES, err, out, print_json
 from vqa_agent.detect.interface import Finding, Profile
 from vqa_agent.errors import AgentError, InputError, UsageError
+from vqa_agent.infer import prefer
 from vqa_agent.judge import Decision
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Sample
@@ -70,6 +71,7 @@ def analyze(
     Exit status: 0 whether or not there are defects, 2 where an input cannot be read.
     """
     set_up_logging("error")
+    prefer("auto", times=False)
     names = [name.strip() for name in only.split(",") if name.strip()]
     chapters: list[Chapter] = []
     failed = False

@@ -78,12 +78,13 @@ def _open_defects(found: Status) -> RenderableType:
 
 
 def _streams(found: Status) -> Table:
-    table = _table("Stream", "State", "Signal", "Format", "Looks", "CPU", "Coverage")
+    table = _table("Stream", "State", "Signal", "Format", "Looks", "CPU", "Latency", "Coverage", "Blind")
     for name, stream in found.streams.items():
         signal = Text(stream.signal, SIGNAL_STYLES.get(stream.signal, "red"))
         table.add_row(
-            name, stream.state, signal, _format(stream), stream.level_name, f"{stream.cpu:.0%}", _coverage(stream)
-        )
+            name, stream.state, signal, _format(stream), stream.level_name, f"{stream.cpu:.0%}",
+            f"{stream.latency:.1f} s", _coverage(stream), ", ".join(stream.blind),
+        )  # fmt: skip
     return table
 
 

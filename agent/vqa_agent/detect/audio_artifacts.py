@@ -20,7 +20,7 @@ PREFIX = "audio_"
 
 class AudioArtifactsSettings(Settings):
     margin: float = Field(
-        2.0,
+        3.0,
         ge=-4,
         le=8,
         description="How much surer than for a label an alarm must be: natural log of the odds.",

@@ -15,6 +15,8 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from vqa_agent.media import Sample
+
 Reads: TypeAlias = Literal["video", "audio", "transport", "both", "captions"]
 Cost: TypeAlias = Literal["cheap", "moderate", "neural"]
 Region: TypeAlias = tuple[float, float, float, float]
@@ -84,8 +86,9 @@ class Finding:
     material cannot show (bit-identical pictures, digital zero). `start` may lie before the sample that completed it.
     `defect` names another defect than the detector's own where one detector sees several; `severity` overrides the
     setting where the evidence itself says how much it matters. `parts` are there where one look judges several
-    defects: the judge weighs them, one for each defect, instead of the finding that sums them up. `uncertainty`
-    (0..1) is how unsure a network was; a sample with much of it may be kept for a person to label.
+    defects: the judge weighs them, one for each defect, instead of the finding that sums them up. One that is not
+    `conclusive` says that nobody can tell: the judge passes over it. `uncertainty` (0..1) is how unsure a network was;
+    a sample with much of it may be kept for a person to label.
     """
 
     detector: str
@@ -98,6 +101,7 @@ class Finding:
     detail: Mapping[str, Any] = field(default_factory=dict)
     defect: str = ""
     severity: Severity | None = None
+    conclusive: bool = True
     uncertainty: float | None = None
     parts: tuple[Finding, ...] = ()
 
@@ -119,6 +123,9 @@ class Detector(Generic[S]):
     defects: ClassVar[tuple[str, ...]]
     rules: ClassVar[Mapping[Profile, Rule]]
     settings_type: ClassVar[type[Settings]]
+    least_rate: ClassVar[float] = 0.0
+    """Pictures a second without which it can see nothing; it is not asked, and counts as blind, where there are fewer.
+    Infinite: it needs every picture."""
     skips: ClassVar[Mapping[str, str]] = {}
     """Checks of the contract that cannot be kept, each with its reason."""
 
@@ -126,6 +133,10 @@ class Detector(Generic[S]):
         self.settings = settings
         self.profile = profile
         self.reset()
+
+    def wants(self, sample: Sample, neural: bool) -> bool:
+        """Whether `sample` is shown to this detector; `neural` says that the budget has a look for networks now."""
+        return neural or self.cost != "neural"
 
     def look(self, sample: Any, /) -> Iterable[Finding]:
         """Findings that `sample` completes. Samples come in the order of their presentation time."""

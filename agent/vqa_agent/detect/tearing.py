@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
 import cv2
@@ -113,6 +114,8 @@ class Tearing(Detector[TearingSettings]):
     >>> len(rows) >= 5, all(0.1 < row < 0.9 for row in rows)
     (True, True)
     """
+
+    least_rate = inf
 
     def reset(self) -> None:
         self._index: int | None = None

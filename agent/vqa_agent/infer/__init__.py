@@ -8,7 +8,7 @@
 Opening costs tens of milliseconds and memory: a detector opens its model at its first look, in the process that looks.
 """
 
-from vqa_agent.infer.choice import prefer
+from vqa_agent.infer.choice import find_out, prefer
 from vqa_agent.infer.manifest import MODELS, ModelInfo, read_manifest
 from vqa_agent.infer.model import Model, open_model, uncertainty
 from vqa_agent.infer.runtimes import RUNTIMES, Backend
@@ -19,6 +19,7 @@ __all__ = [
     "Backend",
     "Model",
     "ModelInfo",
+    "find_out",
     "open_model",
     "prefer",
     "read_manifest",

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vqa_agent.errors import ModelError
-from vqa_agent.infer.manifest import ModelInfo
+from vqa_agent.infer.manifest import MODELS, ModelInfo, read_manifest
 from vqa_agent.infer.runtimes import RUNTIMES, Backend, Choice, installed
 from vqa_agent.infer.timing import measure_apart
 
@@ -34,15 +34,20 @@ class Preference:
 
     backend: Choice = "auto"
     state_dir: Path | None = None
+    times: bool = True
 
 
 _preference = Preference()
 _known: dict[str, Backend] = {}
 
 
-def prefer(backend: Choice, state_dir: Path | None = None) -> None:
-    """Set what "auto" means in this process, and the directory where the finding is remembered."""
-    _preference.backend, _preference.state_dir = backend, state_dir
+def prefer(backend: Choice, state_dir: Path | None = None, *, times: bool = True) -> None:
+    """Set what "auto" means in this process, and the directory where the finding is remembered.
+
+    A process that must not wait for seconds while its stream goes on has `times` False: what nobody has timed yet runs
+    on ONNX Runtime.
+    """
+    _preference.backend, _preference.state_dir, _preference.times = backend, state_dir, times
 
 
 def choose(info: ModelInfo, folder: Path) -> Backend:
@@ -58,10 +63,20 @@ def choose(info: ModelInfo, folder: Path) -> Backend:
         return candidates[0]
     if (known := remembered(info)) is not None:
         return known
+    if not _preference.times:
+        return candidates[0]
     key = _key(info, candidates)
     _known[key] = _measured(info, folder, candidates)
     _write_cache(key, _known[key])
     return _known[key]
+
+
+def find_out(backend: Choice, state_dir: Path) -> None:
+    """Time every model that nobody has timed here: for a thread of a process that watches nothing. Takes seconds."""
+    prefer(backend, state_dir)
+    for info in read_manifest().values():
+        with suppress(ModelError):
+            choose(info, MODELS)
 
 
 def remembered(info: ModelInfo) -> Backend | None:

@@ -78,6 +78,8 @@ class Judge:
         for finding in sorted(each, key=lambda finding: self._rank[finding.names]):
             self._now = max(self._now, finding.end)
             self._listen(finding)
+            if not finding.conclusive:
+                continue
             decisions += self._consider(self._cases[finding.names], finding)
         return decisions
 

@@ -59,11 +59,29 @@ class StreamState(Message):
     )
     open: list[OpenDefect] = Field(description="Defects that are open.")
     level: str = Field(description="Rung of the sampling ladder.")
+    degraded: str = Field(description="Why the stream cannot be kept within the budget; empty where it can.")
+    latency: float = Field(description="Longest time in seconds from arrival to decision within the last second.")
     coverage: dict[str, float | None] = Field(
-        description="Share of media seconds that each detector looked at; null while there was nothing to look at."
+        description="Share of the last minute's media seconds that each detector looked at; null: there were none."
+    )
+    looks: dict[str, float] = Field(description="Looks of each detector per media second.")
+    cost: dict[str, float] = Field(description="CPU seconds of each detector per media hour.")
+    blind: list[str] = Field(
+        description="Detectors that do not look: nothing they report, or do not, can be relied on."
     )
     format: dict[str, str | int | float] = Field(description="What the stream carries, as far as it is known.")
     time: Moment = Field(description="When this was measured.")
+
+
+class DetectorFigures(BaseModel):
+    """What one detector looked at within the last minute, and what that cost."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    coverage: float | None = Field(description="Share of the media seconds; null: there was nothing to look at.")
+    looks: float = Field(description="Looks per media second.")
+    cost: float = Field(description="CPU seconds per media hour.")
+    blind: bool = Field(description="Whether it does not look.")
 
 
 class Metrics(Message):
@@ -87,6 +105,7 @@ class Metrics(Message):
         0, description="Events in a row, up to the last, that the broker took but had no subscriber for.", ge=0
     )
     streams: dict[str, dict[str, float | int | str | None]] = Field(description="Figures of each stream.")
+    detectors: dict[str, dict[str, DetectorFigures]] = Field(description="Figures of each detector, by stream.")
 
 
 class ReplayRequest(Message):

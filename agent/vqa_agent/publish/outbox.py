@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from ulid import ULID
 
@@ -72,6 +73,7 @@ class Outbox:
         self._memory: dict[int, Waiting] = {}
         self._backlog: list[EventDraft] = []
         self._acknowledged: set[int] = set()
+        self._settled = 0
         path.parent.mkdir(parents=True, exist_ok=True)
         self._mark = Mark(path.with_suffix(".mark"))
         try:
@@ -96,7 +98,14 @@ class Outbox:
         """Every event up to this number was acknowledged by the broker, or given up."""
         with self._lock:
             waiting = self.pending(1)
-            return waiting[0].seq - 1 if waiting else self._seq
+            if not self.is_disturbed:
+                self._settled = waiting[0].seq - 1 if waiting else self._seq
+            return self._settled
+
+    @property
+    def is_disturbed(self) -> bool:
+        """Whether the disk did not do the last thing that was asked of it: what it does not give may be there."""
+        return self.trouble.startswith(DISK_TROUBLE)
 
     def commit(self, drafts: Sequence[EventDraft] = ()) -> list[Event]:
         """Number and store events in one transaction; they are safe when this returns. What has got its number.
@@ -123,10 +132,10 @@ class Outbox:
     def pending(self, limit: int, after: int = 0) -> list[Waiting]:
         """Events with a number above `after` that are not acknowledged, the oldest first."""
         with self._lock:
-            rows = self._database.execute(
+            rows = self._select(
                 "SELECT seq, payload FROM outbox WHERE settled IS NULL AND seq > ? ORDER BY seq LIMIT ?",
                 (after, limit + len(self._acknowledged)),
-            ).fetchall()
+            )
             known = [(seq, payload) for seq, payload in rows if seq not in self._acknowledged][:limit]
             stored = [waiting for seq, payload in known if (waiting := self._read(seq, payload))]
             kept = [each for seq, each in self._memory.items() if seq > after and seq not in self._acknowledged]
@@ -153,9 +162,9 @@ class Outbox:
     def history(self, first: int, last: int, limit: int) -> list[Event]:
         """Events with numbers from `first` to `last` that are still here, waiting or not; at most `limit`."""
         with self._lock:
-            rows = self._database.execute(
+            rows = self._select(
                 "SELECT payload FROM outbox WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?", (first, last, limit)
-            ).fetchall()
+            )
             kept = [each.event for seq, each in self._memory.items() if first <= seq <= last]
             stored = [Event.from_bytes(payload) for (payload,) in rows]
             return sorted([*stored, *kept], key=lambda event: event.seq)[:limit]
@@ -170,22 +179,29 @@ class Outbox:
     def depth(self) -> int:
         """How many events wait."""
         with self._lock:
-            stored = self._database.execute("SELECT count(*) FROM outbox WHERE settled IS NULL").fetchone()[0]
-            return int(stored) + len(self._memory) + len(self._backlog) - len(self._acknowledged)
+            counted = self._select("SELECT count(*) FROM outbox WHERE settled IS NULL")
+            stored = int(counted[0][0]) if counted else 0
+            return max(0, stored + len(self._memory) + len(self._backlog) - len(self._acknowledged))
 
     @property
     def oldest_age(self) -> float:
         """Seconds since the oldest waiting event was decided; 0 when none waits."""
         with self._lock:
-            oldest = self._database.execute(
-                "SELECT created FROM outbox WHERE settled IS NULL ORDER BY seq LIMIT 1"
-            ).fetchone()
-            return max(0.0, self._now() - oldest[0]) if oldest else 0.0
+            oldest = self._select("SELECT created FROM outbox WHERE settled IS NULL ORDER BY seq LIMIT 1")
+            return max(0.0, self._now() - oldest[0][0]) if oldest else 0.0
 
     def close(self) -> None:
         with self._lock:
             self._database.close()
             self._mark.close()
+
+    def _select(self, statement: str, parameters: Sequence[int] = ()) -> list[Any]:
+        """What the disk gives; nothing, and the trouble is told, while it gives nothing."""
+        try:
+            return self._database.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            self._complain("reading", error)
+            return []
 
     def _read(self, seq: int, payload: bytes) -> Waiting | None:
         try:
@@ -230,7 +246,7 @@ class Outbox:
             database.execute("UPDATE meta SET value = ? WHERE key = 'lived'", (int(self._now()),))
         self._seq = last
         self._memory, self._backlog, self._acknowledged = {}, [], set()
-        if self.trouble.startswith(DISK_TROUBLE):
+        if self.is_disturbed:
             self.trouble = ""
 
     def _settle(self, database: sqlite3.Connection) -> None:

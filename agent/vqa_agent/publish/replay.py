@@ -43,11 +43,14 @@ class Replayer:
         return True
 
     def answer(self) -> Replay | None:
-        """The next message to send; None when nobody waits for one."""
+        """The next message to send; None when nobody waits for one, or the disk cannot be asked."""
         if not self._requests:
             return None
-        request = self._requests.popleft()
+        request = self._requests[0]
         found = self._outbox.history(request.from_seq, request.to_seq, BATCH)
+        if self._outbox.is_disturbed:
+            return None  # what the disk does not give now is not gone
+        self._requests.popleft()
         until = found[-1].seq if len(found) == BATCH else request.to_seq
         events = [event for event in found if request.boot in (None, event.boot)]
         if until < request.to_seq:

@@ -1,38 +1,30 @@
-"""Fits the unit's backstop to the configuration: run by the unit as root before the agent starts.
-
-The agent keeps to its budget by itself; `CPUQuota` and `MemoryMax` are there for the day on which it fails to. They
-leave room for what the budget averages away: a worker that starts, a network that is timed for the first time.
-"""
+"""What a worker may take of the machine, whatever its stream makes the decoder do."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+import resource
 
-from vqa_agent.config import DEFAULT_PATH, BudgetSection, load
-from vqa_agent.errors import ConfigError
+MEMORY_FLOOR = 4 * 2**30
+"""Least limit of address space: networks map far more than they ever touch."""
 
-UNIT = "vqa-agent.service"
+MEMORY_FACTOR = 6
+"""Address space in multiples of the agent's memory budget, where that is more."""
+
+LARGEST_FILE = 2**30
+OPEN_FILES = 512
 
 
-def backstop(budget: BudgetSection) -> list[str]:
-    """Properties of the unit.
+def confine(memory: int) -> None:
+    """Bound this process and what it starts: a hostile stream ends its worker, not the machine.
 
-    >>> backstop(BudgetSection(cpu=0.6, memory=600_000_000))
-    ['CPUQuota=140%', 'MemoryMax=1200000000']
+    `memory` is the agent's budget in bytes. A limit that is already lower stays.
     """
-    return [f"CPUQuota={round(150 * budget.cpu + 50)}%", f"MemoryMax={2 * budget.memory}"]
-
-
-def main() -> int:
-    """Exit status of systemctl; 0 where the configuration is refused, which the agent itself says better."""
-    try:
-        budget = load(Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_PATH).budget
-    except ConfigError:
-        return 0
-    return subprocess.run(["systemctl", "set-property", "--runtime", UNIT, *backstop(budget)], check=False).returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    for kind, limit in (
+        (resource.RLIMIT_AS, max(MEMORY_FLOOR, MEMORY_FACTOR * memory)),
+        (resource.RLIMIT_FSIZE, LARGEST_FILE),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        soft, hard = resource.getrlimit(kind)
+        known = [each for each in (limit, soft, hard) if each != resource.RLIM_INFINITY]
+        resource.setrlimit(kind, (min(known), min(known)))

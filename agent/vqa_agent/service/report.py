@@ -14,7 +14,18 @@ RECENT = 10
 """Events that the status file lists."""
 
 
-def stream_status(stream: WatchedStream, open_now: list[EventDraft], cores: float) -> StreamStatus:
+def degradation(stream: WatchedStream, exhausted: bool) -> str:
+    """Why the stream cannot be kept; empty where it can. `exhausted`: even the last rung costs more than the budget."""
+    if stream.beat is None:
+        return ""
+    if stream.beat.late:
+        return f"this machine is too slow: {stream.beat.late} pictures came too late within 10 s and were dropped"
+    return "the last rung of the ladder costs more than the budget" if exhausted else ""
+
+
+def stream_status(
+    stream: WatchedStream, open_now: list[EventDraft], cores: float, exhausted: bool = False
+) -> StreamStatus:
     """One stream; what its worker has not said yet keeps its default."""
     status = StreamStatus(
         state=stream.state,
@@ -37,13 +48,17 @@ def stream_status(stream: WatchedStream, open_now: list[EventDraft], cores: floa
             "signal": beat.signal,
             "reason": beat.reason,
             "media_time": beat.media_time,
+            "degraded": degradation(stream, exhausted),
             "latency": beat.latency,
+            "late_pictures": beat.late_pictures,
             "rss": beat.rss,
             "pictures": beat.pictures,
             "sound_blocks": beat.sound_blocks,
             "format": dict(beat.format),
-            "coverage": {name: None if share is None else round(share, 4) for name, share in beat.coverage.items()},
-            "cost": dict(beat.cost),
+            "coverage": {name: coverage.share for name, coverage in beat.coverage.items()},
+            "looks": {name: coverage.looks for name, coverage in beat.coverage.items()},
+            "cost": {name: coverage.cost for name, coverage in beat.coverage.items()},
+            "blind": {name: coverage.blind for name, coverage in beat.coverage.items() if coverage.blind},
             "faults": dict(beat.faults),
             "transport": dict(beat.transport),
         }

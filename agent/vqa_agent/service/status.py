@@ -58,7 +58,9 @@ class StreamStatus(_Part):
     level: int = 0
     level_name: str = ""
     media_time: float = 0.0
-    latency: float = 0.0
+    degraded: str = Field("", description="Why it cannot be kept within the budget even on the last rung.")
+    latency: float = Field(0.0, description="Longest time in seconds from arrival to decision within a second.")
+    late_pictures: int = Field(0, description="Pictures dropped as too late since the worker began.")
     cpu: float = Field(0.0, description="Cores in use.")
     rss: int = 0
     pid: int | None = None
@@ -66,8 +68,12 @@ class StreamStatus(_Part):
     pictures: int = 0
     sound_blocks: int = 0
     format: dict[str, Any] = Field(default_factory=dict)
-    coverage: dict[str, float | None] = Field(default_factory=dict)
-    cost: dict[str, float] = Field(default_factory=dict, description="CPU seconds by detector.")
+    coverage: dict[str, float | None] = Field(
+        default_factory=dict, description="Share of the last minute's media seconds that each detector looked at."
+    )
+    looks: dict[str, float] = Field(default_factory=dict, description="Looks per media second by detector.")
+    cost: dict[str, float] = Field(default_factory=dict, description="CPU seconds per media hour by detector.")
+    blind: dict[str, str] = Field(default_factory=dict, description="Detectors that do not look, and why.")
     faults: dict[str, str] = Field(default_factory=dict, description="Detectors that were put aside, and why.")
     transport: dict[str, int] = Field(
         default_factory=dict, description="How often each indicator of TR 101 290 was raised, by name."
@@ -195,8 +201,12 @@ def _complaints(status: Status) -> Iterator[str]:
             yield f"stream {name}: {stream.state}: {stream.reason}"
         elif stream.signal in LOSSES:
             yield f"stream {name}: {LOSSES[stream.signal]}" + (f": {stream.reason}" if stream.reason else "")
+        if stream.degraded:
+            yield f"stream {name}: degraded: {stream.degraded}"
         for detector, fault in stream.faults.items():
-            yield f"stream {name}: detector {detector} is put aside: {fault}"
+            yield f"stream {name}: detector {detector} is put aside, blind: {fault}"
+        if unseeing := sorted(set(stream.blind) - set(stream.faults)):
+            yield f"stream {name}: blind: {_listed(stream, unseeing)}; the budget buys {stream.level_name!r} only"
     delivery = status.delivery
     if delivery.configured and not delivery.connected:
         yield f"broker: not connected; {delivery.pending} events wait" + (
@@ -214,6 +224,14 @@ def _complaints(status: Status) -> Iterator[str]:
         yield f"memory: {status.rss / 1e6:.0f} MB in use, above the budget of {status.memory / 1e6:.0f} MB"
     if status.config_error:
         yield f"configuration: the last reload was refused: {status.config_error}"
+
+
+def _listed(stream: StreamStatus, detectors: list[str]) -> str:
+    """The detectors by why they are blind, so that one reason is told once."""
+    return "; ".join(
+        f"{', '.join(name for name in detectors if stream.blind[name] == why)}: {why}"
+        for why in dict.fromkeys(stream.blind[name] for name in detectors)
+    )
 
 
 def _ago(seconds: float) -> str:

@@ -1,0 +1,52 @@
+"""Mouths and voice to embeddings: the two towers of the model `sync`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqa_agent.infer import Model
+from vqa_agent.lipsync import mouth, voice
+
+STACK = 5
+"""Pictures that the mouth's tower sees at once."""
+
+ROWS_PER_SLOT = 4
+"""Rows of the voice in a slot of 40 ms."""
+
+BEFORE, AFTER = 8, 12
+"""Rows before and after the beginning of a slot that its window of the voice takes in: its middle is the slot's."""
+
+Floats = NDArray[np.float32]
+
+
+def stacks_of(cuts: NDArray[np.uint8]) -> Floats:
+    """(n, STACK, rows, columns) normalised cuts of one face, (n, rows, columns), each with those around it."""
+    around = STACK // 2
+    padded = np.pad(mouth.normalise(cuts), ((around, around), (0, 0), (0, 0)), mode="edge")
+    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(padded, STACK, axis=0).transpose(0, 3, 1, 2))
+
+
+def windows_of(rows: Floats, first: int, count: int) -> Floats:
+    """(count, 1, BANDS, BEFORE + AFTER) windows of normalised `rows` for `count` slots, the first at row `first`."""
+    places = first + ROWS_PER_SLOT * np.arange(count)[:, None] + np.arange(-BEFORE, AFTER)
+    return np.ascontiguousarray(rows[np.clip(places, 0, len(rows) - 1)].transpose(0, 2, 1)[:, None])
+
+
+def embed(
+    model: Model, films: Sequence[NDArray[np.uint8]], rows: Floats, first: int, count: int
+) -> tuple[list[Floats], Floats]:
+    """Embeddings of length 1: (n, d) for each of `films`, the cuts of one face each, and (count, d) of the voice.
+
+    `rows` are as they were heard; the window of the first slot begins at row `first` of them.
+    """
+    stacks = np.concatenate([stacks_of(film) for film in films])
+    mouths, voices = model.run(stacks, windows_of(voice.normalise(rows), first, count))
+    ends = np.cumsum([len(film) for film in films])[:-1]
+    return np.split(_unit(mouths), ends), _unit(voices)
+
+
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9), np.float32)

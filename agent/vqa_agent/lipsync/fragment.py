@@ -1,0 +1,104 @@
+"""A few seconds of pictures and sound, and what they say about lip sync."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vqa_agent.infer import Model
+from vqa_agent.lipsync import voice
+from vqa_agent.lipsync.aggregate import Opinion, Reason, Talker, decide
+from vqa_agent.lipsync.embed import ROWS_PER_SLOT, embed
+from vqa_agent.lipsync.events import BeepWatch, FlashWatch, PatternOffset, pattern_offset
+from vqa_agent.lipsync.follow import SLOT, Find, Mouth, MouthFollower
+from vqa_agent.lipsync.mouth import movement
+from vqa_agent.lipsync.similarity import REACH, distances
+from vqa_agent.media import Picture, Sound
+
+LEAST_SLOTS = 25
+"""Slots in which a face must be seen to count: 1 s."""
+
+LEAST_RATE = 0.8
+"""Least share of a fragment's slots that must have a picture: with fewer, the movement of the lips is lost."""
+
+LARGEST = 3
+"""Faces of a fragment that are looked at, those that are seen longest and largest first."""
+
+AROUND = REACH * SLOT
+"""Seconds of sound before and after the pictures that are listened to."""
+
+
+class Listener:
+    """All that is kept of the sound: rows of the voice, and beeps, for a few seconds."""
+
+    def __init__(self) -> None:
+        self.ear = voice.Ear()
+        self.beeps = BeepWatch()
+        self.end = 0.0
+
+    def hear(self, sound: Sound) -> None:
+        """Take in the next block."""
+        self.ear.hear(sound)
+        self.beeps.hear(sound)
+        self.end = sound.end
+
+    def forget(self, before: float) -> None:
+        """Let go of what lies before media second `before`."""
+        self.ear.forget(int(before / voice.STEP))
+        self.beeps.forget(before)
+
+
+class Fragment:
+    """The pictures from `start` to `end` (media seconds): mouths and flashes, not the pictures themselves."""
+
+    def __init__(self, start: float, end: float, find: Find) -> None:
+        self.start, self.end = start, end
+        self.seen_until = start
+        self.said: list[Talker] = []
+        self.follower = MouthFollower(find)
+        self.flashes = FlashWatch()
+
+    def watch(self, picture: Picture) -> None:
+        """Take in the next picture."""
+        self.follower.watch(picture)
+        self.flashes.watch(picture)
+        self.seen_until = picture.end
+
+    def pattern(self, listener: Listener) -> PatternOffset | None:
+        """What a line-up pattern in it says."""
+        near = [moment for moment in listener.beeps.beeps if self.start - AROUND <= moment <= self.end + AROUND]
+        return pattern_offset(self.flashes.flashes, near)
+
+    def mouths(self) -> list[Mouth]:
+        """The mouths that were seen long enough."""
+        self.follower.settle()
+        seen = [mouth for mouth in self.follower.mouths.values() if len(mouth.slots) >= LEAST_SLOTS]
+        return sorted(seen, key=lambda mouth: -len(mouth.slots) * mouth.height)[:LARGEST]
+
+    def opinion(self, ear: voice.Ear, model: Model, confidence: float, before: Fragment | None = None) -> Opinion:
+        """What the lips say; `before` is the fragment that ended where this one begins, where there was one."""
+        mouths = self.mouths()
+        if not mouths:
+            return Opinion(None, 0.0, Reason.NO_FACE)
+        if self.follower.slots_seen < LEAST_RATE * (self.seen_until - self.start) / SLOT:
+            return Opinion(None, 0.0, Reason.TOO_FEW_PICTURES)
+        self.said = self.talkers(mouths, ear, model)
+        return decide(self.said, confidence, before.said if before is not None else ())
+
+    def talkers(self, mouths: list[Mouth], ear: voice.Ear, model: Model) -> list[Talker]:
+        """What each of `mouths` offers together with what was heard."""
+        films = [mouth.film() for mouth in mouths]
+        first = min(start for start, _ in films) - REACH
+        count = max(start + len(film) for start, film in films) + REACH - first
+        rows = ear.rows(ROWS_PER_SLOT * first - ROWS_PER_SLOT * 2, ROWS_PER_SLOT * (first + count + 3))
+        embedded, voices = embed(model, [film for _, film in films], rows, 2 * ROWS_PER_SLOT, count)
+        speech = voice.active(rows[2 * ROWS_PER_SLOT :]).astype(np.float32)
+        heard = (rows[2 * ROWS_PER_SLOT :] > np.log(voice.FLOOR) + 1e-3).any(axis=1)
+        by_slot = speech[: count * ROWS_PER_SLOT].reshape(count, ROWS_PER_SLOT).max(axis=1)
+        voices[~heard[: count * ROWS_PER_SLOT].reshape(count, ROWS_PER_SLOT).any(axis=1)] = np.nan
+        talkers = []
+        for mouth, (start, film), vectors in zip(mouths, films, embedded, strict=True):
+            place, length = start - first, len(film)
+            table = distances(vectors, voices[place - REACH : place + length + REACH])
+            late = float(np.mean(mouth.late))
+            talkers.append(Talker(table, movement(film), by_slot[place : place + length] > 0, late))
+        return talkers

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vqa_agent.lipsync.similarity import REACH, distances, fit
+
+
+def embeddings(count: int, offset: int = 0, noise: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Mouths (count, d), and voices around them that are the same `offset` slots later, with `noise`."""
+    rng = np.random.default_rng(seed)
+    world = rng.normal(size=(count + 6 * REACH, 32)).astype(np.float32)
+    mouths = world[3 * REACH : 3 * REACH + count]
+    voices = world[2 * REACH - offset : 4 * REACH + count - offset]
+    voices = voices + noise * rng.normal(size=voices.shape).astype(np.float32)
+    return tuple(each / np.linalg.norm(each, axis=1, keepdims=True) for each in (mouths, voices))
+
+
+@pytest.mark.parametrize("offset", [-20, -3, 0, 1, 17])
+def test_a_late_voice_gives_a_positive_offset(offset: int) -> None:
+    found = fit(distances(*embeddings(100, offset)))
+    assert found.offset == pytest.approx(offset, abs=0.1)
+    assert found.milliseconds == pytest.approx(40 * offset, abs=4)
+    assert found.confidence > 0.5
+
+
+def test_noise_costs_confidence() -> None:
+    sure, unsure, none = (fit(distances(*embeddings(100, 4, noise))) for noise in (0.0, 2.0, 50.0))
+    assert sure.confidence > unsure.confidence > none.confidence
+    assert unsure.offset == pytest.approx(4, abs=0.3)
+    assert none.confidence < 0.15
+
+
+def test_between_two_slots_the_parabola_decides() -> None:
+    curve = 1 - 0.5 * np.exp(-(((np.arange(2 * REACH + 1) - REACH - 3.3) / 2) ** 2))
+    found = fit(np.repeat(curve[None].astype(np.float32), 30, axis=0))
+    assert found.offset == pytest.approx(3.3, abs=0.05)
+
+
+def test_the_edge_of_the_search_is_marked() -> None:
+    assert fit(distances(*embeddings(100, REACH))).at_edge
+    assert not fit(distances(*embeddings(100, REACH - 3))).at_edge
+
+
+def test_offsets_without_a_voice_do_not_count() -> None:
+    mouths, voices = embeddings(100, 5)
+    voices[:REACH] = np.nan
+    assert fit(distances(mouths, voices)).offset == pytest.approx(5, abs=0.1)
+    assert fit(distances(mouths, np.full_like(voices, np.nan))) is None
+
+
+def test_too_few_rows_say_nothing() -> None:
+    assert fit(distances(*embeddings(9))) is None
