@@ -13,7 +13,7 @@ RTSP_SERVER := gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good
 export PATH := $(PATH):/usr/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs models recordings servers clean
+.PHONY: help demo test lint format deb appliance docs models recordings servers clean
 
 help:  ## Show what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,13 @@ $(READY): pyproject.toml
 	@echo "Installing vqa-agent and what it needs into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
+
+deb: $(READY)  ## A package for the Debian or Ubuntu whose Python made .venv (3.11: Debian 12), in dist/
+	@command -v dpkg-deb >/dev/null || { echo "dpkg-deb was not found: packages are built on Debian or Ubuntu" >&2; exit 1; }
+	@$(BIN)/python packaging/deb/build.py
+
+appliance: deb  ## The package on a Debian of its own, booted by systemd; needs root, debootstrap and systemd-nspawn
+	@$(BIN)/python -m pytest -m appliance tests/appliance
 
 docs: $(READY)  ## Write the pages that follow from the code
 	@$(BIN)/python docs/generate.py

@@ -1,6 +1,7 @@
 """A second generator of defects, for testing only: made apart from `vqa_agent.simulate`, as a stranger would make them.
 
-Detectors are measured on it and never adjusted to it. Each variant takes clean pictures, or sound, and gives them back
+Its misses have been used to find and mend faults of the detectors, so its recall is no estimate for unseen generators.
+Each variant takes clean pictures, or sound, and gives them back
 with the defect between two seconds.
 """
 

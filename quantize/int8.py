@@ -57,11 +57,13 @@ def quantize_int8(
     *,
     method: Literal["minmax", "percentile", "entropy"] = "minmax",
     keep_heads: bool = True,
+    op_types: Collection[str] = (),
 ) -> Path:
     """Write the INT8 form of the ONNX file `fp32` to `out`, and its twin beside it. Returns the twin's path.
 
     `calibration` gives inputs by name, such as the network sees on clean and on defective material. `keep_fp32` names
-    further nodes that stay in float (see `node_names`). Raises ValueError for names that are not there.
+    further nodes that stay in float (see `node_names`); where `op_types` are given, all other operators do. Raises
+    ValueError for names that are not there.
     """
     feeds = list(calibration)
     if not feeds:
@@ -74,11 +76,19 @@ def quantize_int8(
         quant_pre_process(str(fp32), str(prepared), skip_symbolic_shape=True)
         kept = _kept(onnx.load(prepared), keep_fp32, keep_heads)
         for path, reduce_range in ((out, False), (twin, True)):
-            _quantize(prepared, path, feeds, kept, method, reduce_range)
+            _quantize(prepared, path, feeds, kept, method, reduce_range, op_types)
     return twin
 
 
-def _quantize(prepared: Path, out: Path, feeds: list[Feed], kept: list[str], method: str, reduce_range: bool) -> None:
+def _quantize(
+    prepared: Path,
+    out: Path,
+    feeds: list[Feed],
+    kept: list[str],
+    method: str,
+    reduce_range: bool,
+    op_types: Collection[str],
+) -> None:
     calibrate_method, options = METHODS[method]
     quantize_static(
         str(prepared),
@@ -90,6 +100,7 @@ def _quantize(prepared: Path, out: Path, feeds: list[Feed], kept: list[str], met
         activation_type=QuantType.QInt8,
         weight_type=QuantType.QInt8,
         nodes_to_exclude=kept,
+        op_types_to_quantize=list(op_types) or None,
         calibrate_method=calibrate_method,
         extra_options=options,
     )

@@ -25,6 +25,8 @@ from vqa_agent.infer.runtimes import Choice
 DEFAULT_PATH = Path("/etc/vqa-agent/agent.toml")
 DEFAULT_STATE_DIR = Path("/var/lib/vqa-agent")
 ENVIRONMENT_PREFIX = "VQA__"
+SECRETS = Path("/etc/vqa-agent/secrets")
+"""Files that root alone may read; systemd hands their contents to the service (LoadCredential in the unit)."""
 
 SCHEMES = frozenset(
     ["file", "http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "tcp", "v4l2", "alsa", "srt"]
@@ -109,6 +111,12 @@ class MqttSection(Section):
     encoding: Literal["json", "cbor"] = Field("json", description="Form of the messages; cbor is the smaller one.")
     version: Literal["auto", "5", "3.1.1"] = Field("auto", description="MQTT version; auto tries 5, then 3.1.1.")
 
+    @field_validator("password_file", "cert_file", "key_file", "ca_file")
+    @classmethod
+    def _handed_over(cls, file: Path | None) -> Path | None:
+        directory = os.environ.get("CREDENTIALS_DIRECTORY")
+        return Path(directory, f"secret_{file.name}") if directory and file and file.parent == SECRETS else file
+
     @field_validator("url")
     @classmethod
     def _known_scheme(cls, url: str) -> str:
@@ -159,6 +167,9 @@ class StreamSection(Section):
     realtime: bool = Field(False, description="Play a file at the speed of its clock, as if it were live.")
     weight: float = Field(1.0, gt=0, description="Share of the budget beside the other streams.")
     options: dict[str, str] = Field(default_factory=dict, description="Options for FFmpeg's demuxer or protocol.")
+    allow_hosts: list[str] = Field(
+        default_factory=list, description="Hosts in private networks that its playlist or redirects may name."
+    )
     expect: Expect = Field(Expect(), description="What it should carry; anything else is a format_change or a loss.")
     defects: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Settings by detector.")
 
@@ -172,6 +183,11 @@ class StreamSection(Section):
                 f"url scheme {scheme!r} is not allowed; use one of {', '.join(sorted(SCHEMES))}, or command"
             )
         return self
+
+    @property
+    def unpaced(self) -> bool:
+        """Whether it is a file that is read as fast as possible, and not at the speed of its clock."""
+        return bool(self.url) and not self.realtime and ("://" not in self.url or self.url.startswith("file://"))
 
     @field_validator("defects")
     @classmethod

@@ -41,6 +41,9 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Detail = dict[str, str | int | float | bool | None]
+Clock = Literal["unsynchronised"]
+LAST_SEQ = 2**53
+"""Above it, not every reader of JSON tells whole numbers apart."""
 
 
 class EventDraft(BaseModel):
@@ -60,6 +63,7 @@ class EventDraft(BaseModel):
     duration: float
     region: tuple[float, float, float, float] | None = None
     detail: Detail = Field(default_factory=dict)
+    clock: Clock | None = None
 
     def numbered(self, seq: int, boot: str) -> Event:
         """The event with its place in the agent's sequence."""
@@ -100,8 +104,8 @@ class Event(BaseModel):
 
     v: Literal[1] = Field(1, description="Version of this form.")
     id: str = Field(description="ULID, the same from open to closed.", pattern="^[0-9A-HJKMNP-TV-Z]{26}$")
-    seq: int = Field(description="Rises by one per event message of this agent, across restarts.", ge=1)
-    boot: str = Field(description="Changes whenever the agent's process starts.")
+    seq: int = Field(description="Rises by one per event message of this agent, across restarts.", ge=1, le=LAST_SEQ)
+    boot: str = Field(description="Changes whenever the agent's process starts.", max_length=32)
     stream: str = Field(description="Name of the stream.")
     defect: str = Field(description="Name of the defect.")
     state: State = Field(description="open, update (the severity changed) or closed.")
@@ -115,13 +119,14 @@ class Event(BaseModel):
         None, description="x, y, width, height in fractions of the picture; absent: all of it."
     )
     detail: Detail = Field(description="The measured values that decided.")
+    clock: Clock | None = Field(
+        None, description="The machine's clock was not set by a time source when the event began; absent: it was."
+    )
 
     def payload(self) -> dict[str, Any]:
-        """The event as plain values, in the order of the fields; an absent region is left out."""
+        """The event as plain values, in the order of the fields; an absent region or clock is left out."""
         fields = self.model_dump(mode="json")
-        if fields["region"] is None:
-            del fields["region"]
-        return fields
+        return {key: value for key, value in fields.items() if value is not None or key not in ("region", "clock")}
 
     def json_bytes(self) -> bytes:
         return json.dumps(self.payload(), separators=(",", ":"), ensure_ascii=False).encode()

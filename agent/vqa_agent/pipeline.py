@@ -39,6 +39,7 @@ class Pipeline:
         self.judge = Judge(seats, profile)
         self.media_time = 0.0
         self._pictures_up_to: float | None = None
+        self._index = 0
 
     def feed(self, sample: Sample) -> Outcome:
         """Look at `sample`, if it is due, and judge what was seen."""
@@ -47,7 +48,7 @@ class Pipeline:
             self.suite.offer(sample, self._left_out(sample))
             if not self.sampler.wants(sample):
                 return Outcome()
-            findings = self.suite.look(sample, neural=self.sampler.wants_neural(sample))
+            findings = self.suite.look(sample, neural=self.sampler.wants_neural(sample), rate=self.sampler.rate)
         else:
             self.suite.offer(sample)
             if isinstance(sample, Fact) and sample.kind is FactKind.RECONNECT:
@@ -61,12 +62,13 @@ class Pipeline:
         return Outcome(findings, [*self.judge.weigh(findings), *self.judge.finish()])
 
     def _left_out(self, picture: Picture) -> float:
-        """Media seconds of the pictures that the decoder left out before this one, because the level asks for it.
+        """Media seconds of the pictures left out before this one, for the level or because they came too late.
 
         They count as not looked at: coverage would otherwise be a share of what was decoded, not of the material.
         """
         before, self._pictures_up_to = self._pictures_up_to, picture.end
-        if before is None or self.sampler.level.skip_frame == "DEFAULT":
+        follows, self._index = picture.index <= self._index + 1, picture.index
+        if before is None or (follows and not self.sampler.level.sparse):
             return 0.0
         return max(0.0, picture.time - before)
 

@@ -47,15 +47,16 @@ EXAMPLES = {
     ("agent", "id"): '"venue-1"',
     ("mqtt", "url"): '"mqtts://broker.example:8883"',
     ("mqtt", "username"): '"venue-1"',
-    ("mqtt", "password_file"): '"/etc/vqa-agent/mqtt-password"',
+    ("mqtt", "password_file"): '"/etc/vqa-agent/secrets/mqtt-password"',
     ("mqtt", "ca_file"): '"/etc/vqa-agent/ca.pem"',
     ("mqtt", "cert_file"): '"/etc/vqa-agent/agent.pem"',
-    ("mqtt", "key_file"): '"/etc/vqa-agent/agent.key"',
+    ("mqtt", "key_file"): '"/etc/vqa-agent/secrets/agent.key"',
     ("samples", "directory"): '"/srv/vqa-agent/samples"',
     ("stream", "name"): '"main-hall"',
     ("stream", "url"): '"rtsp://192.0.2.10/main"',
     ("stream", "command"): '["ffmpeg", "-i", "srt://192.0.2.20:9000", "-c", "copy", "-f", "mpegts", "-"]',
     ("stream", "options"): '{ rtsp_transport = "udp" }',
+    ("stream", "allow_hosts"): '["segments.venue.example"]',
     ("stream", "expect"): "{ audio = true, width = 1920, height = 1080, rate = 50 }",
 }
 """Values for keys that have no default, or for which an example tells more."""

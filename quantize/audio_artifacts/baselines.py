@@ -1,4 +1,4 @@
-"""Strong small rules that the network must beat, one for each defect, and trees on the network's own measures.
+"""Strong small rules that the network must beat, one for each defect. (Boosted trees on the measures are a part of it.)
 
 Each rule gives a score per whole second of a clip, higher for more of the defect; what lies around the second may be
 looked at. `evaluate.py` sets each rule's threshold on the validation recordings, as it does for the network.
@@ -10,10 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
 
-from quantize.audio_artifacts.sources import CLASSES
-from quantize.cache import Arrays
 from vqa_agent.media import Samples
 
 Scores = NDArray[np.float64]
@@ -116,18 +113,6 @@ RULES: dict[str, tuple[str, Callable[[Samples, int], Scores]]] = {
     "edges of the distribution": ("distortion", flat_tops),
     "linear predictor": ("clicks", predictor_clicks),
 }
-
-
-def boosted_trees(train: Arrays, *others: Arrays) -> list[NDArray[np.float32]]:
-    """(seconds, classes) probabilities for each of `others`, by boosted trees trained on the measures of `train`."""
-    columns: list[list[NDArray[np.float64]]] = [[] for _ in others]
-    for index in range(len(CLASSES)):
-        known = train["truth"][:, index] >= 0
-        trees = HistGradientBoostingClassifier(max_iter=200, learning_rate=0.07, max_leaf_nodes=24, random_state=0)
-        trees.fit(train["measures"][known], train["truth"][known, index])
-        for column, other in zip(columns, others, strict=True):
-            column.append(trees.predict_proba(other["measures"])[:, 1])
-    return [np.stack(column, axis=1).astype(np.float32) for column in columns]
 
 
 def _seconds(wave: Samples, rate: int) -> Samples:

@@ -54,30 +54,39 @@ def hum(rng: Rng, wave: Samples, rate: int, level: float) -> Damage:
     phase = 2 * np.pi * (np.cumsum(mains + drift) / rate + rng.random())
     kind = str(rng.choice(["harmonics", "clipped", "rectifier", "dimmer", "sine"], p=[0.4, 0.2, 0.2, 0.12, 0.08]))
     if kind == "harmonics":
-        numbers = np.arange(1, int(rng.integers(2, 24)))
-        slope = rng.uniform(3, 12)
-        weights = 10 ** (-slope * np.log2(numbers) / 20) * rng.lognormal(0, 0.6, len(numbers))
-        weights[1::2] *= rng.choice([0.05, 0.4, 1.0])
-        weights[0] *= rng.choice([0.05, 1.0], p=[0.15, 0.85])
-        keep = numbers * mains < 0.45 * rate
-        extra = sum(
-            (w * np.sin(phase * k + rng.uniform(0, 6.28)) for k, w in zip(numbers[keep], weights[keep], strict=True)),
-            np.zeros(count),
-        )
+        extra = _harmonics(rng, phase, mains, rate)
     elif kind == "clipped":
         limit = rng.uniform(0.2, 0.9)
         extra = np.clip(np.sin(phase) + rng.uniform(-0.2, 0.2), -limit, limit)
     elif kind == "rectifier":
         extra = np.abs(np.sin(phase)) ** rng.uniform(0.6, 6)
     elif kind == "dimmer":
-        angle = (phase % np.pi) / np.pi
-        start = rng.uniform(0.2, 0.7)
-        extra = np.where(angle > start, np.sin(phase), 0.0)
-        extra = np.diff(extra, prepend=extra[0]) * 3 + rng.uniform(0, 0.5) * extra
+        extra = _dimmed(rng, phase)
     else:
         extra = np.sin(phase)
     below = rng.uniform(0, 30)
     return Damage(_added(wave, extra - extra.mean(), below, level), kind, below)
+
+
+def _harmonics(rng: Rng, phase: NDArray[np.float64], mains: float, rate: int) -> NDArray[np.float64]:
+    """Up to 23 multiples that fall off by 3 to 12 dB an octave, the even ones or the first often weak."""
+    numbers = np.arange(1, int(rng.integers(2, 24)))
+    slope = rng.uniform(3, 12)
+    weights = 10 ** (-slope * np.log2(numbers) / 20) * rng.lognormal(0, 0.6, len(numbers))
+    weights[1::2] *= rng.choice([0.05, 0.4, 1.0])
+    weights[0] *= rng.choice([0.05, 1.0], p=[0.15, 0.85])
+    keep = numbers * mains < 0.45 * rate
+    return sum(
+        (w * np.sin(phase * k + rng.uniform(0, 6.28)) for k, w in zip(numbers[keep], weights[keep], strict=True)),
+        np.zeros(len(phase)),
+    )
+
+
+def _dimmed(rng: Rng, phase: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What a phase-cut dimmer radiates: its steps, and some of its current."""
+    start = rng.uniform(0.2, 0.7)
+    current = np.where((phase % np.pi) / np.pi > start, np.sin(phase), 0.0)
+    return np.asarray(np.diff(current, prepend=current[0]) * 3 + rng.uniform(0, 0.5) * current)
 
 
 def hiss(rng: Rng, wave: Samples, rate: int, level: float) -> Damage:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from quantize.audio_artifacts import card, quiet
-from quantize.audio_artifacts.baselines import RULES, boosted_trees
+from quantize.audio_artifacts.baselines import RULES
 from quantize.audio_artifacts.scoring import Probabilities, Score, decide, fit_thresholds, score
 from quantize.audio_artifacts.simulate import CONFIG, SETS, clip_of, dataset
 from quantize.audio_artifacts.sources import CLASSES, Recording, recordings
@@ -31,10 +32,12 @@ from vqa_agent.infer.manifest import Tensor
 from vqa_agent.simulate.sounds import SAMPLE_RATE, music
 
 NAME = "audio_artifacts"
-FLOAT = FOLDER / f"{NAME}.fp32.onnx"
+FLOAT, NETWORK_ALONE, FOREST_ALONE = (FOLDER / f"{NAME}.{part}.onnx" for part in ("fp32", "network", "forest"))
+"""The float form of what is shipped, and of each of its two parts: kept for comparison, not shipped."""
+
 INPUTS = {"picture": (1, ROWS, 1, FRAMES), "measures": (1, MEASURES)}
 TESTED = ("test", "unseen")
-RULE_CLIPS = 120
+RULE_CLIPS = 40
 """Clips of each set on which the rules are tried: they need the sound itself, which is made anew."""
 
 
@@ -58,14 +61,17 @@ def run(media: Path, every: Sequence[Recording], config: Mapping[str, Any]) -> R
     report = Report(seconds={name: len(data["truth"]) for name, data in sets.items()})
     report.sources = {name: len(np.unique(data["source"])) for name, data in sets.items()}
     found = {engine: {n: predict(engine, sets[n]) for n in ("validation", *TESTED)} for engine in engines()}
-    caution = config["decision"]["caution"]
-    report.thresholds = fit_thresholds(found["INT8 onnxruntime"]["validation"], sets["validation"]["truth"], caution)
-    trees = boosted_trees(sets["train"], *(sets[name] for name in ("validation", *TESTED)))
-    found["boosted trees"] = dict(zip(("validation", *TESTED), trees, strict=True))
+    fit = partial(
+        fit_thresholds,
+        truth=sets["validation"]["truth"],
+        usual=config["decision"]["usual"],
+        doubt=config["decision"]["doubt"],
+    )
+    report.thresholds = fit(found["INT8 onnxruntime"]["validation"])
     for engine, by_set in found.items():
         limits = report.thresholds
         if not engine.startswith("INT8"):
-            limits = fit_thresholds(by_set["validation"], sets["validation"]["truth"], caution)
+            limits = fit(by_set["validation"])
         report.scores[engine] = {n: score(sets[n], decide(by_set[n], limits)) for n in ("validation", *TESTED)}
         for name, result in report.scores[engine].items():
             print(f"{engine:18} {name:10} {result}", flush=True)
@@ -82,26 +88,29 @@ def run(media: Path, every: Sequence[Recording], config: Mapping[str, Any]) -> R
     return report
 
 
-def engines() -> list[str]:
-    return ["float onnxruntime", *(f"INT8 {backend}" for backend in RUNTIMES)]
+def engines() -> dict[str, tuple[Path, Backend]]:
+    """Name, file and runtime of everything that is compared."""
+    shipped: dict[str, tuple[Path, Backend]] = {
+        f"INT8 {backend}": (MODELS / NAME / f"{NAME}.onnx", backend) for backend in RUNTIMES
+    }
+    alone: dict[str, tuple[Path, Backend]] = {
+        "float onnxruntime": (FLOAT, "onnxruntime"),
+        "network alone": (NETWORK_ALONE, "onnxruntime"),
+        "boosted trees alone": (FOREST_ALONE, "onnxruntime"),
+    }
+    return shipped | alone
 
 
-def predict(engine: str, data: Arrays, batch: int = 128) -> Probabilities:
-    """(seconds, classes) by the float or the INT8 file on one runtime."""
-    kind, backend = engine.split()
-    path = MODELS / NAME / f"{NAME}.onnx" if kind == "INT8" else FLOAT
+def predict(engine: str, data: Arrays) -> Probabilities:
+    """(seconds, classes) by one of the `engines`, second by second as the detector asks."""
+    path, backend = engines()[engine]
     tensors = [Tensor(name=name, shape=shape) for name, shape in INPUTS.items()]
-    session = RUNTIMES[_backend(backend)](path.read_bytes(), tensors)
+    session = RUNTIMES[backend](path.read_bytes(), tensors)
     found = []
-    for start in range(0, len(data["truth"]), batch):
-        part = slice(start, start + batch)
-        picture = np.ascontiguousarray(data["picture"][part].astype(np.float32)[:, :, None])
-        found.append(session.run([picture, np.ascontiguousarray(data["measures"][part])])[0].copy())
+    for row in range(len(data["truth"])):
+        picture = data["picture"][[row]].astype(np.float32)[:, :, None]
+        found.append(session.run([picture, data["measures"][[row]]])[0].copy())
     return np.concatenate(found)
-
-
-def _backend(name: str) -> Backend:
-    return "openvino" if name == "openvino" else "onnxruntime"
 
 
 def average_precision(data: Arrays, probabilities: Probabilities) -> dict[str, float]:
@@ -136,6 +145,8 @@ def rules(
             truth = data["truth"][chosen, index]
             values = np.nan_to_num(scored[rule][heard])
             known = truth >= 0
+            if len(np.unique(truth[known])) < 2:
+                continue
             pair = [roc_auc_score(truth[known], each[known]) for each in (values, shipped[name][chosen, index])]
             rows.append((defect, rule, name, float(pair[0]), float(pair[1])))
             print(f"{defect:10} {rule:32} {name:7} AUC {pair[0]:.4f}, network {pair[1]:.4f}", flush=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_linear_bn_eval
 
+from quantize.audio_artifacts.forest import Forest
 from quantize.audio_artifacts.sources import CLASSES
 from vqa_agent.hearing import MEASURES, ROWS
 
@@ -52,16 +53,21 @@ class Artifacts(nn.Module):
 
 
 class Probabilities(nn.Module):
-    """The trained network with its sigmoid, normalisation folded into the layers before it: what is exported."""
+    """What is exported: the network, normalisation folded into the layers before it, and the forest; their mean odds,
+    `share` of them the network's, as probabilities.
+    """
 
-    def __init__(self, network: Artifacts) -> None:
+    def __init__(self, network: Artifacts, forest: Forest, share: float) -> None:
         super().__init__()
+        self.forest = forest
+        self.share = share
         self.network = copy.deepcopy(network).eval()
         for name in ("perceptron", "joint"):
             setattr(self.network, name, _folded(getattr(self.network, name)))
 
     def forward(self, picture: Tensor, measures: Tensor) -> Tensor:
-        return torch.sigmoid(self.network(picture, measures))
+        odds: Tensor = self.share * self.network(picture, measures) + (1 - self.share) * self.forest(measures)
+        return torch.sigmoid(odds)
 
 
 class Standard(nn.Module):

@@ -12,11 +12,11 @@ import numpy as np
 
 from quantize.audio_artifacts import chain
 from quantize.audio_artifacts.sources import FOLDERS, Recording, recordings
-from vqa_agent.detect import Profile
+from vqa_agent.detect import Detector, Finding, Profile
 from vqa_agent.event import State
-from vqa_agent.judge import Decision
+from vqa_agent.judge import Decision, Judge
 from vqa_agent.media import Samples, Sound
-from vqa_agent.pipeline import Pipeline, build_detectors
+from vqa_agent.pipeline import build_detectors
 
 CLEAN = FOLDERS | {"scenes": "scenes"}
 CODED = 64_000
@@ -43,27 +43,24 @@ def listen(media: Path, config: Mapping[str, Any]) -> list[Alarms]:
 
     Recordings with a defect of their own (see config.toml) are left out: an alarm there is a true one.
     """
-    every = [
-        each for each in recordings(media, config, CLEAN) if not each.own and not each.name.startswith("negatives")
-    ]
-    found = []
-    for profile in Profile:
-        for kept in (False, True):
-            name = "recordings kept apart" if kept else "recordings trained on"
-            alarms = Alarms(name, profile)
-            for recording in every:
-                if (recording.split != "train") == kept:
-                    _add(alarms, recording)
-            found.append(alarms)
-    return found
-
-
-def _add(alarms: Alarms, recording: Recording) -> None:
-    for wave, rate in versions(recording):
-        alarms.hours += len(wave) / rate / 3600
-        for event in events(wave, rate, alarms.profile):
-            alarms.events += 1
-            alarms.where[f"{event.defect} in {recording.name}"] += 1
+    detector = build_detectors(Profile.LIVE, only=["audio_artifacts"])[0]
+    found = {
+        (kept, profile): Alarms("recordings kept apart" if kept else "recordings trained on", profile)
+        for kept in (False, True)
+        for profile in Profile
+    }
+    for recording in recordings(media, config, CLEAN):
+        if recording.own or recording.name.startswith("negatives"):
+            continue
+        for wave, rate in versions(recording):
+            findings = heard(detector, wave, rate)
+            for profile in Profile:
+                alarms = found[recording.split != "train", profile]
+                alarms.hours += len(wave) / rate / 3600
+                for event in events(detector, findings, profile):
+                    alarms.events += 1
+                    alarms.where[f"{event.defect} in {recording.name}"] += 1
+    return list(found.values())
 
 
 def versions(recording: Recording) -> Iterator[tuple[Samples, int]]:
@@ -74,13 +71,19 @@ def versions(recording: Recording) -> Iterator[tuple[Samples, int]]:
         yield chain.through(aac, recording.wave, recording.rate, CODED), recording.rate
 
 
-def events(wave: Samples, rate: int, profile: Profile) -> list[Decision]:
-    """The events that the agent makes of `wave` (n,)."""
-    pipeline = Pipeline(build_detectors(profile, only=["audio_artifacts"]), profile)
+def heard(detector: Detector[Any], wave: Samples, rate: int) -> list[Finding]:
+    """What the detector finds in each second of `wave` (n,)."""
     size = rate // 10
-    decisions = []
+    detector.reset()
+    findings: list[Finding] = []
     for start in range(0, len(wave), size):
         block = np.ascontiguousarray(wave[None, start : start + size])
-        decisions += pipeline.feed(Sound(time=start / rate, rate=rate, samples=block)).decisions
-    decisions += pipeline.finish().decisions
+        findings += detector.look(Sound(time=start / rate, rate=rate, samples=block))
+    return [*findings, *detector.close()]
+
+
+def events(detector: Detector[Any], findings: list[Finding], profile: Profile) -> list[Decision]:
+    """The events that the judge makes of `findings`."""
+    judge = Judge([detector], profile)
+    decisions = [decision for finding in findings for decision in judge.weigh([finding])]
     return [decision for decision in decisions if decision.state is State.OPEN]

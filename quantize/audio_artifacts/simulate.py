@@ -195,7 +195,12 @@ def dataset(name: str, every: Sequence[Recording], config: Mapping[str, Any], fo
         numbers = range(first, min(clips, first + SHARD))
         key = known | {"numbers": [numbers.start, numbers.stop]}
         shards.append(cached("audio_artifacts", key, partial(_columns, name, numbers, pool, config), folder))
-    return {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
+    data = {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
+    for defect, limit in config["faintest"].items():
+        index = CLASSES.index(defect)
+        fainter = (data["truth"][:, index] == 1) & (data["severity"][:, index] > limit)
+        data["truth"][fainter, index] = UNKNOWN
+    return data
 
 
 def _columns(name: str, numbers: range, pool: list[Recording], config: Mapping[str, Any]) -> Arrays:

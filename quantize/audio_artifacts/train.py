@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from quantize.audio_artifacts import evaluate, fieldwork
+from quantize.audio_artifacts.evaluate import FLOAT, FOREST_ALONE, INPUTS, NAME, NETWORK_ALONE
+from quantize.audio_artifacts.forest import Forest, grow
 from quantize.audio_artifacts.network import Artifacts, Probabilities
 from quantize.audio_artifacts.scoring import balanced_accuracy, decide, one_class
 from quantize.audio_artifacts.simulate import CONFIG, dataset
@@ -29,12 +30,10 @@ from quantize.cache import FOLDER, Arrays, key
 from quantize.export import export_onnx
 from quantize.int8 import quantize_int8
 from quantize.setup import read_config, seed_everything
-from vqa_agent.hearing import FRAMES, MEASURES, ROWS
 from vqa_agent.infer import MODELS
 
-NAME = "audio_artifacts"
-FLOAT = FOLDER / f"{NAME}.fp32.onnx"
-"""The float network, kept for comparison; it is not shipped."""
+QUANTISED = ("Conv", "Gemm", "Relu", "ReduceMean", "ReduceMax", "Concat")
+"""Operators of the layers. Rounding raw measures, branchings or the odds of rare things would cost much."""
 
 
 def train(data: Arrays, validation: Arrays, config: Mapping[str, Any]) -> Artifacts:
@@ -123,22 +122,18 @@ def _restore(path: Path, state: Mapping[str, Any]) -> int:
     return int(saved["epochs"])
 
 
-def export(network: Artifacts, data: Arrays, config: Mapping[str, Any]) -> None:
-    """The float file, the INT8 file and its twin."""
-    shapes = {"picture": torch.zeros(1, ROWS, 1, FRAMES), "measures": torch.zeros(1, MEASURES)}
-    export_onnx(Probabilities(network), shapes, ["probabilities"], FLOAT)
+def export(network: Artifacts, forest: Forest, data: Arrays, config: Mapping[str, Any]) -> None:
+    """The float files, the INT8 file and its twin."""
+    shapes = {name: torch.zeros(shape) for name, shape in INPUTS.items()}
+    for path, share in ((FLOAT, config["decision"]["share"]), (NETWORK_ALONE, 1.0), (FOREST_ALONE, 0.0)):
+        export_onnx(Probabilities(network, forest, share), shapes, ["probabilities"], path)
     rng = np.random.default_rng(config["train"]["seed"])
     chosen = np.sort(rng.choice(len(data["truth"]), config["decision"]["calibration"], replace=False))
     feeds = [
         {"picture": data["picture"][[row]].astype(np.float32)[:, :, None], "measures": data["measures"][[row]]}
         for row in chosen
     ]
-    quantize_int8(FLOAT, MODELS / NAME / f"{NAME}.onnx", feeds, keep_fp32=_around(FLOAT))
-
-
-def _around(path: Path) -> list[str]:
-    """The nodes before the first layers and after the last: rounding raw measures or odds of rare things costs much."""
-    return [node.name for node in onnx.load(path).graph.node if node.op_type in ("Sub", "Mul", "Clip", "Sigmoid")]
+    quantize_int8(FLOAT, MODELS / NAME / f"{NAME}.onnx", feeds, op_types=QUANTISED)
 
 
 def main() -> None:
@@ -151,7 +146,8 @@ def main() -> None:
     sets = {name: dataset(name, every, config) for name in ("train", "validation")}
     if arguments.samples is not None:
         sets["train"] = fieldwork.joined(sets["train"], arguments.samples)
-    export(train(sets["train"], sets["validation"], config), sets["train"], config)
+    network = train(sets["train"], sets["validation"], config)
+    export(network, grow(sets["train"], config["forest"]), sets["train"], config)
     evaluate.run(arguments.media, every, config)
 
 

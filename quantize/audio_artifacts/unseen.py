@@ -73,7 +73,6 @@ def distortion(rng: Rng, wave: Samples, rate: int, level: float) -> Damage:
 def clicks(rng: Rng, wave: Samples, rate: int, level: float) -> Damage:
     """A scratched record, static, a bad word clock (samples slipped), a stuck converter."""
     out = wave.astype(np.float64)
-    seconds = len(wave) / rate
     moments = np.flatnonzero(rng.random(len(wave)) < rng.uniform(2, 15) / rate)
     moments = moments[(moments > 200) & (moments < len(wave) - 400)]
     if not len(moments):
@@ -94,7 +93,6 @@ def clicks(rng: Rng, wave: Samples, rate: int, level: float) -> Damage:
             out[moment:-lost] = out[moment + lost :]
         else:
             out[moment : moment + int(rng.uniform(0.5, 6) * 1e-3 * rate)] = out[moment]
-    assert seconds > 0
     return Damage(out.astype(np.float32), kind, over, moments)
 
 

@@ -16,8 +16,8 @@ from vqa_agent.infer.runtimes import RUNTIMES, Backend, Session
 USUAL = (135, 240)
 """Cells of a usual look: 1080p."""
 
-MARGIN = 0.7
-"""Logits by which the threshold lies above the worst clean clip of the validation set."""
+MARGIN = 1.5
+"""Logits by which the threshold lies above the worst clean clip of the validation set, which is minutes, not days."""
 
 LOWEST = 0.5
 

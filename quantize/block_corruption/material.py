@@ -56,14 +56,14 @@ class Source:
 class Library:
     """The sources of one split."""
 
-    def __init__(self, media: Path, config: Mapping[str, Any], split: str) -> None:
+    def __init__(self, media: Path, config: Mapping[str, Any], split: str, kinds: Mapping[str, float]) -> None:
         self._material = config["material"]
         everything = list(find_sources(media, config["sources"]["damaged"]))
         chosen = [source for source in everything if split_of(source, config["sources"]) == split]
         self.by_kind: dict[str, dict[str, list[Source]]] = {}
         for source in chosen:
             self.by_kind.setdefault(source.kind, {}).setdefault(source.name, []).append(source)
-        self._kinds = {kind: share for kind, share in self._material["kinds"].items() if kind in self.by_kind}
+        self._kinds = {kind: share for kind, share in kinds.items() if kind in self.by_kind}
 
     def clip(self, rng: np.random.Generator, count: int) -> Clip:
         """`count` pictures of random size and content, sometimes with an overlay or a transition to other material."""

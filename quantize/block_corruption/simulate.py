@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
+from zlib import crc32
 
 import av
 import cv2
@@ -35,6 +36,7 @@ from vqa_agent.media import Picture
 CONFIG = Path(__file__).with_name("config.toml")
 SPLITS = {
     "train": "train",
+    "clean_train": "train",
     "validation": "validation",
     "test": "test",
     "held_out": "test",
@@ -42,6 +44,7 @@ SPLITS = {
     "clean_test": "test",
 }
 """The sets of clips, each with the sources that it takes. Those that begin with clean are not damaged at all."""
+TRAINING = ("train", "clean_train")
 GAPS = (1, 1, 1, 1, 1, 1, 1, 1, 2, 4, None)
 """Pictures back to the predecessor: skipped frames make it more, a beginning makes it none."""
 
@@ -241,7 +244,8 @@ def make(
     """Make the clips of one split."""
     cv2.setNumThreads(1)
     config = read_config(CONFIG)
-    library = Library(media, config, SPLITS[split])
+    kinds = config["material"].get(f"kinds_{split}", config["material"]["kinds"])
+    library = Library(media, config, SPLITS[split], kinds)
     data.mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(first, config["data"][split] if last is None else last), desc=split, mininterval=5):
         path = data / f"{split}-{number:05d}.npz"
@@ -249,12 +253,12 @@ def make(
         if path.exists() or trying.exists():
             continue
         trying.touch()
-        rng = np.random.default_rng([config["seed"], list(SPLITS).index(split), number])
+        rng = np.random.default_rng([config["seed"], crc32(split.encode()), number])
         shot = make_shot(rng, library, split, config)
         trying.unlink()
         if shot is None:
             continue
-        if split == "train":
+        if split in TRAINING:
             looks = list(looks_for_training(shot, rng, config))
         else:
             looks = list(looks_in_order(shot, config["data"]["step"], config))

@@ -9,6 +9,7 @@ nothing at its end or after the last epoch, whichever comes first.
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,7 +91,7 @@ def _step(network: BlockNetwork, optimiser: Any, batch: Any, settings: dict[str,
 
 def _rate(share: float) -> float:
     """Share of the learning rate at this share of the training: up in the first twentieth, then down as a cosine."""
-    return min(1.0, share / 0.05 + 0.02) * (0.5 + 0.5 * np.cos(np.pi * min(1.0, share)))
+    return min(1.0, share / 0.05 + 0.02) * (0.5 + 0.5 * math.cos(math.pi * min(1.0, share)))
 
 
 def _resume(network: BlockNetwork, optimiser: Any, checkpoint: Path) -> tuple[int, float]:
@@ -153,9 +154,12 @@ def make(
     config = read_config(CONFIG)
     rng = seed_everything(config["seed"])
     if simulate:
-        for split in ("train", "validation", "clean_validation"):
+        for split in (*simulation.TRAINING, "validation", "clean_validation"):
             simulation.make(media, data, split)
-    clips = [*read_split(data, "train"), *(read_field(samples) if samples else ())]
+    clips = [
+        *(clip for split in simulation.TRAINING for clip in read_split(data, split)),
+        *(read_field(samples) if samples else ()),
+    ]
     network = build(config["network"]).to(memory_format=torch.channels_last)
     train(network, clips, config, checkpoint or data / "checkpoint.pt", minutes)
     fp32 = data / f"{NAME}.onnx"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from vqa_agent.capture import Source, open_source
 from vqa_agent.capture.dtvcc import Dtvcc
 from vqa_agent.capture.line21 import Line21, added
 from vqa_agent.media import Caption, CaptionKind, Fact, FactKind, Sample
+from vqa_agent.sample import LADDER
 from vqa_agent.simulate import sounds
 from vqa_agent.simulate.captions import Cue, a53, add_track, caption_writer, dtvcc, pop_on, roll_up, with_parity
 from vqa_agent.simulate.encode import encode
@@ -38,7 +40,7 @@ def write(path: Path, change: Callable[[Any], Any] | None = None, codec: str = "
 def read(file: Path, skip_frame: str = "DEFAULT") -> tuple[list[Sample], str]:
     """All samples of a file, and the services that its format names."""
     with open_source(Source(name="clip", url=str(file), live=False)) as capture:
-        capture.skip_frame = skip_frame
+        capture.level = replace(LADDER[0], skip_frame=skip_frame)
         return list(capture.samples()), capture.format.captions
 
 

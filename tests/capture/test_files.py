@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ from tests.capture import clips
 from tests.capture.clips import kinds, of_kind
 from vqa_agent.capture import Source, open_source
 from vqa_agent.media import FactKind
+from vqa_agent.sample import LADDER
 
 FILES = {
     "h264 and aac in mp4": ("x.mp4", {}),
@@ -72,7 +74,7 @@ def test_reads_no_further_than_its_limit(tmp_path: Path) -> None:
 def test_only_key_pictures_are_decoded_when_asked(tmp_path: Path) -> None:
     file = clips.clip(tmp_path / "x.mp4", options={"preset": "ultrafast", "g": "10", "sc_threshold": "0"})
     with open_source(Source(name="x", url=str(file), live=False)) as capture:
-        capture.skip_frame = "NONKEY"
+        capture.level = replace(LADDER[0], skip_frame="NONKEY")
         pictures, sound, _ = kinds(list(capture.samples()))
     assert [picture.key for picture in pictures] == [True] * 5
     assert sum(block.duration for block in sound) == pytest.approx(2.0, abs=0.1)

@@ -39,9 +39,9 @@ def test_finds_them_in_ten_bits() -> None:
     assert len(samples.events(pictures, only=["combing"])) == 1
 
 
-def test_needs_a_third_of_ten_seconds_live() -> None:
+def test_needs_a_fifth_of_ten_seconds_live() -> None:
     images = clip("action", 14.0)
-    assert found("combing", motion.weave(images, 3.0, 5.0), Profile.LIVE) == []
+    assert found("combing", motion.weave(images, 3.0, 4.5), Profile.LIVE) == []
     assert len(found("combing", motion.weave(images, 3.0, 12.0), Profile.LIVE)) == 1
 
 

@@ -189,67 +189,6 @@ def test_the_last_will_tells_of_a_sender_that_was_killed_and_its_events_follow(
     assert set(listener.numbers) == set(range(1, max(listener.numbers) + 1))
 
 
-def certificates(folder: Path, name: str, host: str) -> tuple[Path, Path, Path]:
-    """A certificate authority and a server's certificate for `host`."""
-    authority, key, certificate = folder / f"{name}-ca.crt", folder / f"{name}.key", folder / f"{name}.crt"
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
-
-    authority_key = str(folder / f"{name}-ca.key")
-    subject = ["-subj", f"/CN={name} test authority"]
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", authority_key, "-out", str(authority), *subject)
-    request = str(folder / f"{name}.csr")
-    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", request, "-subj", f"/CN={host}")
-    extension = folder / f"{name}.ext"
-    extension.write_text(f"subjectAltName=DNS:{host}" + (",IP:127.0.0.1\n" if host == "localhost" else "\n"))
-    signing = ["-CA", str(authority), "-CAkey", authority_key, "-CAcreateserial", "-extfile", str(extension)]
-    openssl("x509", "-req", "-in", request, "-out", str(certificate), *signing)
-    key.chmod(0o644)
-    return authority, certificate, key
-
-
-@pytest.fixture(scope="module")
-def folder_of_certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    folder.chmod(0o755)
-    for name, host in (("right", "localhost"), ("other", "localhost"), ("elsewhere", "broker.example")):
-        certificates(folder, name, host)
-    return folder
-
-
-def tls_broker(tmp_path: Path, folder: Path, name: str) -> Mosquitto:
-    lines = [
-        f"cafile {folder}/{name}-ca.crt",
-        f"certfile {folder}/{name}.crt",
-        f"keyfile {folder}/{name}.key",
-        "allow_anonymous true",
-    ]
-    return Mosquitto(tmp_path, lines)
-
-
-def test_tls_with_the_right_authority(tmp_path: Path, folder_of_certificates: Path) -> None:
-    with tls_broker(tmp_path, folder_of_certificates, "right") as broker:
-        ca_file = folder_of_certificates / "right-ca.crt"
-        session = connect(MqttSection(url=f"mqtts://localhost:{broker.port}", ca_file=ca_file), "x")
-        session.close()
-
-
-@pytest.mark.parametrize(
-    ("server", "authority", "why"),
-    [("right", "other", "certificate is not accepted"), ("elsewhere", "elsewhere", "certificate is not accepted")],
-    ids=["unknown authority", "another host"],
-)
-def test_tls_that_cannot_be_trusted_is_refused(
-    tmp_path: Path, folder_of_certificates: Path, server: str, authority: str, why: str
-) -> None:
-    with tls_broker(tmp_path, folder_of_certificates, server) as broker:
-        ca_file = folder_of_certificates / f"{authority}-ca.crt"
-        with pytest.raises(DeliveryError, match=why) as refusal:
-            connect(MqttSection(url=f"mqtts://localhost:{broker.port}", ca_file=ca_file), "x")
-        assert "\n" not in str(refusal.value)
-
-
 def test_user_and_password_come_from_a_file_and_are_never_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, outbox: Outbox
 ) -> None:
@@ -331,7 +270,7 @@ def test_a_version_that_is_set_is_not_left() -> None:
 def test_a_broker_that_acknowledges_nothing_is_left_after_a_while(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vqa_agent.publish.mqtt.ACK_TIMEOUT", 0.8)
+    monkeypatch.setattr("vqa_agent.publish.delivery.ACK_TIMEOUT", 0.8)
     monkeypatch.setattr("vqa_agent.publish.mqtt.FIRST_WAIT", 0.1)
     broker = RudeBroker(old_broker)
     sender = publisher(MqttSection(url=broker.url, version="3.1.1"), outbox)

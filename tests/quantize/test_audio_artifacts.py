@@ -151,6 +151,6 @@ class TestScoring:
         rng = np.random.default_rng(0)
         truth = np.repeat(self.TRUTH[:5], 40, axis=0).astype(np.int8)
         found = np.clip(np.where(truth == 1, 0.35, 0.2) + rng.normal(0, 0.02, truth.shape), 0, 1)
-        limits = fit_thresholds(found, truth, caution=1.0)
+        limits = fit_thresholds(found, truth, usual=0.29, doubt=0.01)
         assert all(0.22 < limit < 0.35 for limit in limits.values())
         assert balanced_accuracy(one_class(truth), decide(found, limits)) > 0.98

@@ -228,8 +228,8 @@ class TestMaterial:
 @pytest.fixture(scope="module")
 def library() -> tuple[Library, dict]:
     config = json.loads(json.dumps(CONFIGURATION))
-    config["material"] |= {"kinds": {"drawn": 1.0}, "heights": {"288": 1.0}, "pictures": dict.fromkeys(SPLITS, 16)}
-    return Library(Path("nowhere"), config, "train"), config
+    config["material"] |= {"heights": {"288": 1.0}, "pictures": dict.fromkeys(SPLITS, 16)}
+    return Library(Path("nowhere"), config, "train", {"drawn": 1.0}), config
 
 
 class TestSimulation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 
 from tests.service.test_parts import draft
 from vqa_agent.config import Config, StreamSection, validate
+from vqa_agent.detect.coverage import Coverage
 from vqa_agent.event import EventDraft
 from vqa_agent.publish import Outbox, StateMessage
-from vqa_agent.service.herald import Herald
+from vqa_agent.service.herald import Herald, stream_state
 from vqa_agent.service.messages import Beat, Signal
 from vqa_agent.service.meter import Use
 from vqa_agent.service.report import delivery_status, stream_status
@@ -23,7 +25,11 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 BEAT = Beat(
     media_time=12.0, stalled=0.1, latency=0.2, level=1, signal=Signal.OK, reason="", cpu_seconds=1.0, rss=80_000_000,
     pictures=300, sound_blocks=120, format={"width": 1920, "height": 1080, "captions": ""},
-    coverage={"black": 1.0, "freeze": 0.50004, "silence": None}, cost={"black": 0.5}, faults={},
+    coverage={
+        "black": Coverage(1.0, 25.0, 90.0), "freeze": Coverage(0.50004, 12.5, 60.0), "silence": Coverage(None),
+        "stutter": Coverage(0.0, blind="it has not looked for 45 s"),
+    },
+    late_pictures=3,
 )  # fmt: skip
 
 
@@ -64,7 +70,9 @@ def test_a_streams_state_is_said_once_and_again_when_it_changes(said: tuple[Hera
     assert states[1]["open"][0]["defect"] == "black"
     assert all(message.retain and message.topic == "vqa/v1/lab/box/stream/main" for message in messages)
     assert states[0]["format"] == {"width": 1920, "height": 1080}
-    assert states[0]["coverage"] == {"black": 1.0, "freeze": 0.5, "silence": None}
+    assert states[0]["coverage"] == {"black": 1.0, "freeze": 0.5, "silence": None, "stutter": 0.0}
+    assert states[0]["blind"] == ["stutter"]
+    assert (states[0]["latency"], states[0]["degraded"]) == (0.2, "")
 
 
 def test_a_stream_that_is_gone_is_taken_from_the_broker(said: tuple[Herald, list[StateMessage]]) -> None:
@@ -78,8 +86,11 @@ def test_metrics_hold_the_least_coverage_of_each_stream(said: tuple[Herald, list
     herald.tell_metrics(Use(0.5, {"main": 0.4}, 123), [stream()], NOW)
     metrics = json.loads(messages[0].payload)
     assert metrics["streams"]["main"] == {
-        "cpu": 0.4, "restarts": 0, "memory": 80_000_000, "latency": 0.2, "level": 1, "pictures": 300, "coverage": 0.5,
+        "cpu": 0.4, "restarts": 0, "memory": 80_000_000, "latency": 0.2, "level": 1, "pictures": 300, "coverage": 0.0,
+        "late_pictures": 3, "blind": 1,
     }  # fmt: skip
+    assert metrics["detectors"]["main"]["freeze"] == {"coverage": 0.5, "looks": 12.5, "cost": 60.0, "blind": False}
+    assert metrics["detectors"]["main"]["stutter"]["blind"] is True
     assert (metrics["cpu"], metrics["memory"], messages[0].retain) == (0.5, 123, False)
 
 
@@ -96,6 +107,23 @@ def test_the_status_of_a_stream(watched: WatchedStream, expected: dict[str, Any]
     assert {key: status[key] for key in expected} == expected
     assert status["cpu"] == 0.25
     assert status["open"][0]["id"] == draft().id
+
+
+@pytest.mark.parametrize(
+    ("late", "exhausted", "expected"),
+    [
+        pytest.param(0, False, "", id="kept"),
+        pytest.param(40, False, "40 pictures came too late", id="too slow"),
+        pytest.param(0, True, "the last rung", id="over budget"),
+    ],
+)
+def test_a_stream_that_cannot_be_kept_says_so(late: int, exhausted: bool, expected: str) -> None:
+    watched = stream(replace(BEAT, late=late))
+    status = stream_status(watched, [], 0.25, exhausted)
+    assert expected in status.degraded
+    assert bool(status.degraded) == bool(expected)
+    assert stream_state(watched, [], NOW, exhausted).degraded == status.degraded
+    assert status.blind == {"stutter": "it has not looked for 45 s"}
 
 
 def test_the_status_of_the_delivery_counts_what_waits(

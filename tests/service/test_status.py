@@ -65,8 +65,20 @@ def stream(signal: Signal, state: str = "running", **more: Any) -> StreamStatus:
         pytest.param(
             status(streams={"a": stream(Signal.OK, faults={"black": "ValueError: x"})}),
             Health.DEGRADED,
-            "detector black is put aside",
+            "detector black is put aside, blind",
             id="a detector is put aside",
+        ),
+        pytest.param(
+            status(streams={"a": stream(Signal.OK, blind={"stutter": "x", "tearing": "x"}, level_name="key pictures")}),
+            Health.DEGRADED,
+            "stream a: blind: stutter, tearing: x; the budget buys 'key pictures' only",
+            id="detectors that do not look",
+        ),
+        pytest.param(
+            status(streams={"a": stream(Signal.OK, degraded="too slow")}),
+            Health.DEGRADED,
+            "stream a: degraded: too slow",
+            id="a stream that cannot be kept",
         ),
         pytest.param(
             status(delivery=DeliveryStatus(configured=True, pending=7, reason="nothing listens there")),

@@ -10,12 +10,14 @@ from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av.error
 
+from vqa_agent.backoff import doubled
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
+from vqa_agent.capture.gate import Gate
 from vqa_agent.capture.opening import Opened, Opening, explain, open_container
 from vqa_agent.capture.pacing import Pace, PlayOut
 from vqa_agent.capture.reading import Arrival, End, PacketReader
@@ -23,6 +25,7 @@ from vqa_agent.capture.source import Source
 from vqa_agent.capture.watch import SignalWatch
 from vqa_agent.errors import InputError
 from vqa_agent.media import Fact, FactKind, Format, Picture, Sample, Sound
+from vqa_agent.sample.ladder import LADDER
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,9 @@ TICK = 0.5
 START_PATIENCE = 5.0
 """Seconds that the first opening of an input may take before there is no signal."""
 
+LATE, LATE_IN_SEGMENTS, RECOVERED = 2.0, 15.0, 0.5
+"""Seconds of latency from which on pictures are dropped, that of inputs which come in bursts, and where it ends."""
+
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds: reconnecting waits a random time up to the first, doubling up to the longest (full jitter)."""
 
@@ -39,16 +45,18 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 class Capture:
     """One input, open. `samples()` gives pictures, sound and facts in the order in which they are decoded.
 
-    `skip_frame` ("DEFAULT", "NONREF", "NONKEY") may be changed at any time; it says what the decoder leaves out.
+    `level` may be changed at any time; it says what the decoder leaves out.
     `close()` may be called from another thread.
     """
 
     def __init__(self, source: Source, opened: Opened | None) -> None:
         self.source = source
         self.statistics = Statistics()
-        self.skip_frame = "DEFAULT"
+        self.level = LADDER[0]
         self.latency = 0.0
-        """Seconds from the arrival of the last packet to its decoding."""
+        """Seconds from the arrival of the last packet to its decoding; of a file played live, what it is behind."""
+        self.arrived = monotonic()
+        """Moment (monotonic seconds) at which the last packet arrived, or was due."""
         self.duration = _duration(opened) if opened is not None else None
         """Media seconds of a file; None where it is not known or the input is live."""
         self._opened = opened
@@ -56,6 +64,7 @@ class Capture:
         self._format = Format()
         self._stop = threading.Event()
         self._stream: Generator[Sample, None, None] | None = None
+        self._gate = Gate()
         self._clock = MediaClock(gaps_are_real=source.scheme == "file" and not source.live)
         self._anchor = (0.0, datetime.now(UTC))
 
@@ -87,6 +96,11 @@ class Capture:
         self._stream = self._samples()
         return self._stream
 
+    @property
+    def behind(self) -> bool:
+        """Whether this machine is about to be too slow for the input, or is."""
+        return self.latency > self._tolerated / 2
+
     def close(self) -> None:
         """End `samples()` and let go of the input. From another thread: at the next sample, or within a second."""
         self._stop.set()
@@ -114,23 +128,25 @@ class Capture:
         if not tracks.chosen:
             raise InputError(f"reading {self.source.describe()}: it has neither pictures nor sound; check what is sent")
         monitor = opened.monitor([stream.id for stream in tracks.chosen], self.statistics.transport)
-        decoder = Decoder(tracks, self._clock, self.statistics, self.format, monitor=monitor)
+        self._gate.begin()
+        decoder = Decoder(tracks, self._clock, self.statistics, self.format, self._gate, monitor)
         decoder.open(self.source.threads)
         self._decoder = decoder
+        self._tolerated = LATE_IN_SEGMENTS if tracks.segmented else LATE
         return decoder
 
     def _file(self) -> Iterator[Sample]:
         """A file once, or again and again, as fast as possible or at the speed of its clock."""
         assert self._opened is not None
-        pace = Pace() if self.source.realtime else None
+        self._pace = Pace() if self.source.realtime else None
         watch = SignalWatch()
         while True:
             decoder = self._decode(self._opened)
             any_sample = False
-            for sample in self._read_file(self._opened, decoder):
+            for sample in self._read_file(self._opened, decoder, watch):
                 any_sample = any_sample or isinstance(sample, Picture | Sound)
-                if pace is not None:
-                    self._anchor = (sample.time, pace.wait(sample.time, self._stop))
+                if isinstance(sample, Picture | Sound):
+                    self._keep_pace(sample.time)
                 yield from watch.note(sample)
                 yield sample
             if not any_sample:
@@ -145,14 +161,13 @@ class Capture:
             self._opened = open_container(self.source)
             self._clock.restart()
 
-    def _read_file(self, opened: Opened, decoder: Decoder) -> Iterator[Sample]:
+    def _read_file(self, opened: Opened, decoder: Decoder, watch: SignalWatch) -> Iterator[Sample]:
         try:
             for packet in opened.container.demux(*decoder.tracks.read):
                 if self._stop.is_set():
                     return
                 if packet.size or packet.dts is not None:
-                    decoder.skip_frame = self.skip_frame
-                    yield from decoder.decode(packet)
+                    yield from self._thinned(decoder, packet, watch)
         except (av.error.FFmpegError, ValueError) as error:
             yield Fact(
                 FactKind.DECODE_ERROR, self._clock.now, detail={"track": "container", "reason": explain(error)[:80]}
@@ -203,7 +218,7 @@ class Capture:
             opened.close()
             return str(error)
         self._clock.restart(self._lost_time())
-        reader = PacketReader(opened, decoder.tracks.read)
+        reader = PacketReader(opened, decoder.tracks.read, patient=opened.pulled)
         play_out = PlayOut() if opened.pulled else None
         try:
             for arrival in reader.arrivals(TICK):
@@ -227,23 +242,46 @@ class Capture:
     def _decoded(
         self, decoder: Decoder, arrival: Arrival, watch: SignalWatch, play_out: PlayOut | None
     ) -> Iterator[Sample]:
-        decoder.skip_frame = self.skip_frame
-        self.latency = monotonic() - arrival.moment
-        for sample in decoder.decode(arrival.packet):
+        self.latency = monotonic() - arrival.moment if play_out is None else play_out.lateness
+        self.arrived = monotonic() - self.latency
+        for sample in self._thinned(decoder, arrival.packet, watch):
             if isinstance(sample, Picture | Sound):
                 if play_out is not None:
                     play_out.wait(sample.time, self._stop)
                     self.latency = play_out.lateness
+                    self.arrived = monotonic() - self.latency
                 self._mark(sample.time, self.latency)
             yield from watch.note(sample)
             yield sample
         yield from watch.undecoded(self._lost_time())
+
+    def _thinned(self, decoder: Decoder, packet: Any, watch: SignalWatch) -> Iterator[Sample]:
+        """Decode as much of the packet as the level asks for and the lateness allows."""
+        gate = self._gate
+        gate.level = self.level
+        gate.late = self.latency > (RECOVERED if gate.late else self._tolerated)
+        yield from decoder.decode(packet)
+        self.statistics.late_pictures += gate.dropped
+        gate.dropped = 0
+        if decoder.passed_over is not None:
+            self._keep_pace(decoder.passed_over)
+            yield from watch.passed_over(decoder.passed_over)
+            decoder.passed_over = None
+
+    def _keep_pace(self, media_time: float) -> None:
+        """Wait until `media_time` is due, where a file is played as if it were live."""
+        if self._pace is not None:
+            self._anchor = (media_time, self._pace.wait(media_time, self._stop))
+            self.latency = self._pace.late
+            self.arrived = monotonic() - self.latency
 
     def _mark(self, media_time: float, latency: float) -> None:
         self._anchor = (media_time, datetime.now(UTC) - timedelta(seconds=latency))
         self._marked = (media_time, monotonic())
 
     _marked: tuple[float, float] | None = None
+    _tolerated = LATE
+    _pace: Pace | None = None
 
     def _lost_time(self) -> float:
         """The media clock, carried on by the machine's own while nothing arrives."""
@@ -254,7 +292,7 @@ class Capture:
 
     def _wait(self, attempt: int, watch: SignalWatch, reason: str) -> Iterator[Sample]:
         """Wait before the next attempt, telling all the while that there is no signal."""
-        longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (attempt - 1))
+        longest = doubled(FIRST_WAIT, attempt, LONGEST_WAIT)
         until = monotonic() + random.uniform(0.1, longest)
         while monotonic() < until and not self._stop.wait(min(TICK, max(0.01, until - monotonic()))):
             yield from watch.idle(self._lost_time(), reason)

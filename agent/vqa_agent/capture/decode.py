@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,7 @@ from av.video.stream import VideoStream
 
 from vqa_agent.capture.captions import CaptionReader
 from vqa_agent.capture.clock import MediaClock
+from vqa_agent.capture.gate import Gate
 from vqa_agent.capture.picture import PictureMaker
 from vqa_agent.capture.sound import SoundAssembler
 from vqa_agent.capture.transport import Monitor
@@ -36,6 +38,8 @@ class Statistics:
     corrupt_packets: int = 0
     corrupt_pictures: int = 0
     dropped_packets: int = 0
+    late_pictures: int = 0
+    """Pictures that were not decoded because this machine was too slow."""
     openings: int = 0
     transport: Counter[str] = field(default_factory=Counter)
     """How often each indicator of TR 101 290 was raised, and what was lost on the way here."""
@@ -98,7 +102,7 @@ class Decoder:
     clock: MediaClock
     statistics: Statistics = field(default_factory=Statistics)
     format: Format = field(default_factory=Format)
-    skip_frame: str = "DEFAULT"
+    gate: Gate = field(default_factory=Gate)
     monitor: Monitor | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +111,14 @@ class Decoder:
         self._captions = CaptionReader(self.clock, self.tracks.subtitles, self.tracks.segmented)
         self._joined: set[str] = set()
         """Tracks that have been decoded; what cannot be before that is a stream joined in the middle."""
+        self._holds = False
+        """Whether the decoder was given pictures since it was last emptied."""
+        self._shown: tuple[float | None, float] | None = None
+        """The last picture's time stamp and media second."""
+        self._follows = True
+        """Whether every picture since the last one was decoded."""
+        self.passed_over: float | None = None
+        """Media second up to which coded pictures were left out just now."""
 
     def open(self, threads: int = 1) -> None:
         """Prepare the codecs for `threads` threads each."""
@@ -133,8 +145,15 @@ class Decoder:
             return
         if stream.type == "video":
             self._captions.coded_picture(packet)
-        if stream.type == "video" and stream.codec_context.skip_frame != self.skip_frame:
-            stream.codec_context.skip_frame = self.skip_frame
+            let_in = self.gate.lets_in(packet, self.clock.now)
+            if not let_in or self.gate.sparse:
+                yield from self._pass_over(packet)
+            if not let_in:
+                yield from self._let_go(stream)
+                return
+            self._holds = True
+            if stream.codec_context.skip_frame != self.gate.skip_frame:
+                stream.codec_context.skip_frame = self.gate.skip_frame
         try:
             frames = packet.decode()
         except av.error.FFmpegError as error:
@@ -145,6 +164,25 @@ class Decoder:
         for frame in frames:
             yield from self._present(stream, frame)
 
+    def _let_go(self, stream: Any) -> Iterator[Sample]:
+        """Take what the decoder holds back, to put it in order with pictures that it will not be given."""
+        if self._holds:
+            self._holds = False
+            for frame in drained(stream):
+                yield from self._present(stream, frame)
+            stream.codec_context.flush_buffers()
+
+    def _pass_over(self, packet: Any) -> Iterator[Fact]:
+        """Move the clock on over a picture that may not be decoded: its absence must not look like a jump."""
+        self._follows = False
+        if packet.dts is None or not packet.time_base or self.clock.locate(0.0) is None:
+            return
+        duration = float((packet.duration or 0) * packet.time_base)
+        stamp = self.clock.stamp("coded pictures", float(packet.dts * packet.time_base), duration)
+        if stamp.jump:
+            yield from self._jump("video", stamp.time, stamp.jump)
+        self.passed_over = stamp.time + duration
+
     def idle(self) -> Iterator[Fact]:
         """What is known of the transport while there is nothing to decode."""
         if self.monitor is not None:
@@ -153,12 +191,9 @@ class Decoder:
     def flush(self) -> Iterator[Sample]:
         """What the decoders still hold, at the end of the input."""
         for stream in self.tracks.chosen:
-            try:
-                frames = stream.codec_context.decode(None)
-            except av.error.FFmpegError:
-                frames = []
-            for frame in frames:
-                yield from self._present(stream, frame)
+            with suppress(av.error.FFmpegError):
+                for frame in drained(stream):
+                    yield from self._present(stream, frame)
         yield from self._sounds.flush()
         yield from self.idle()
 
@@ -169,13 +204,17 @@ class Decoder:
             yield from self._present_sound(stream, frame)
 
     def _present_picture(self, stream: Any, frame: av.VideoFrame) -> Iterator[Sample]:
+        if not self.gate.is_whole(frame):
+            self._follows = False
+            return
         duration = picture_duration(stream, frame)
         stamp = self.clock.stamp("video", _seconds(frame), duration)
         if stamp.jump:
             yield from self._jump("video", stamp.time, stamp.jump)
             self._captions.forget()
         yield from self._formats(self._video_format(stream, frame), stamp.time)
-        picture = self._pictures.make(frame, stamp.time, duration)
+        picture = self._pictures.make(frame, stamp.time, duration, self._follows)
+        self._follows = not self.gate.sparse
         if picture.key or not picture.corrupt:
             self._joined.add("video")
         if picture.corrupt and "video" in self._joined:
@@ -183,7 +222,12 @@ class Decoder:
             yield self._fact(FactKind.CORRUPT_PICTURE, stream, time=stamp.time)
         self.statistics.pictures += 1
         yield picture
-        yield from self._captions.presented(_seconds(frame), stamp.time)
+        if not self.gate.sparse:
+            yield from self._captions.presented(_seconds(frame), stamp.time)
+        elif self._shown is not None:
+            # Pictures that are shown before this one, with their captions, may be coded after it.
+            yield from self._captions.presented(self._shown[0], self._shown[1])
+        self._shown = (_seconds(frame), stamp.time)
 
     def _present_sound(self, stream: Any, frame: av.AudioFrame) -> Iterator[Sample]:
         if not frame.samples or not frame.sample_rate:
@@ -231,6 +275,14 @@ class Decoder:
     def _fact(self, kind: FactKind, stream: Any, time: float | None = None, **detail: Value) -> Fact:
         moment = self.clock.now if time is None else time
         return Fact(kind, moment, detail={"track": stream.type, "pid": stream.id, **detail})
+
+
+def drained(stream: Any) -> list[Any]:
+    """What the decoder still holds; it leaves out in which unit it tells the time."""
+    frames = list(stream.codec_context.decode(None))
+    for frame in frames:
+        frame.time_base = frame.time_base or stream.time_base
+    return frames
 
 
 def nominal_rate(stream: Any) -> Fraction:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import ssl
 import subprocess
 import tempfile
 import threading
 from collections import Counter
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from av.container import InputContainer
 
 from vqa_agent.capture.datagrams import Address, Receiver
 from vqa_agent.capture.feeds import Fetch, Pipe, Reread, Tap
+from vqa_agent.capture.guard import NO_PLAYLISTS, ONE_PLAYLIST, WEB, Guard
 from vqa_agent.capture.source import Source, path_of
 from vqa_agent.capture.transport import Monitor
 from vqa_agent.capture.transport.framing import is_transport_stream
@@ -36,17 +38,20 @@ READ_SIZE = 65536
 PEEK = 8192
 """Bytes that show whether a web server sends a transport stream."""
 
-PLAYLISTS = frozenset([".m3u8", ".mpd"])
+PLAYLIST_SUFFIXES = frozenset([".m3u8", ".m3u"])
+PLAYLIST_HEAD = b"#EXTM3U"
 
 OPEN_TIMEOUT = 10.0
 READ_TIMEOUT = 5.0
 """Seconds without any byte after which a live input counts as lost."""
 
+_WEB_OPTIONS = {"protocol_whitelist": "http,https,tcp,tls,crypto", "rw_timeout": "10000000", "max_redirects": "0"}
+
 OPTIONS: dict[str, dict[str, str]] = {
     "rtsp": {"rtsp_transport": "tcp", "timeout": "5000000", "protocol_whitelist": "rtsp,rtp,udp,tcp,tls"},
     "rtsps": {"rtsp_transport": "tcp", "timeout": "5000000", "protocol_whitelist": "rtsp,rtp,udp,tcp,tls"},
-    "http": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "rw_timeout": "10000000"},
-    "https": {"protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "rw_timeout": "10000000"},
+    "http": _WEB_OPTIONS,
+    "https": _WEB_OPTIONS,
     "udp": {"protocol_whitelist": "udp"},
     "rtp": {"protocol_whitelist": "rtp,udp,srtp", "buffer_size": "4194304"},
     "tcp": {"protocol_whitelist": "tcp"},
@@ -55,7 +60,8 @@ OPTIONS: dict[str, dict[str, str]] = {
     "srt": {"protocol_whitelist": "srt"},
     "file": {"protocol_whitelist": "file,crypto"},
 }
-"""Options by scheme. The protocols are named so that a playlist or a session description cannot reach others."""
+"""Options by scheme. The protocols are named so that a session description cannot reach others; redirects are
+followed by the guard alone."""
 
 DEVICES = {"v4l2": "v4l2", "alsa": "alsa"}
 """Schemes that are FFmpeg input devices: v4l2:///dev/video0, alsa://hw:0."""
@@ -109,6 +115,10 @@ def open_container(source: Source) -> Opened:
     if source.command:
         return _open_command(source)
     try:
+        if source.scheme in WEB:
+            return _open_web(source)
+        if source.scheme == "file" and _is_playlist(source.url):
+            return _open_playlist(source, Guard(str(_readable(source)), {}, (), READ_TIMEOUT))
         tap = _open_tap(source)
         return _open_url(source) if tap is None else _through(tap, source)
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -122,51 +132,67 @@ def is_mpegts(container: InputContainer) -> bool:
 def _open_url(source: Source) -> Opened:
     """Let FFmpeg read it."""
     scheme = source.scheme
-    url, demuxer = source.url, None
+    url, demuxer, rules = source.url, None, NO_PLAYLISTS
     if scheme in DEVICES:
-        url, demuxer = source.url.partition("://")[2], DEVICES[scheme]
+        url, demuxer, rules = source.url.partition("://")[2], DEVICES[scheme], {}
     elif scheme == "file":
         url = str(_readable(source))
+    elif scheme in ("rtsp", "rtsps"):
+        rules = {}
     container = av.open(
-        url, "r", format=demuxer, options=_options(source), timeout=_timeout(source), metadata_errors="replace"
-    )
-    opened = Opened(container, pulled=scheme in ("http", "https"))
+        url, "r", format=demuxer, options={**_options(source), **rules}, timeout=_timeout(source),
+        metadata_errors="replace",
+    )  # fmt: skip
+    opened = Opened(container, pulled=scheme in WEB)
     if scheme == "file" and is_mpegts(container) and path_of(source.url).is_file():
         opened.reread = Reread(path_of(source.url))
     return opened
 
 
-def _open_tap(source: Source) -> Tap | None:
-    """The bytes of an input that may be a transport stream; None where FFmpeg had better read it itself."""
-    scheme = source.scheme
-    if scheme in ("udp", "rtp"):
-        tap = Tap(Receiver(Address.of(source.url, source.options), OPEN_TIMEOUT))
-    elif scheme in ("tcp", "srt", "http", "https") and not _is_playlist(source.url):
-        tap = Tap(Fetch(source.url, _options(source), (OPEN_TIMEOUT, READ_TIMEOUT)))
-    else:
-        return None
-    # What cannot be opened a second time, or holds nothing but transport streams, is read through the tap in any case.
-    if scheme in ("udp", "tcp", "srt") or _begins_as_transport_stream(tap):
-        return tap
+def _open_playlist(source: Source, guard: Guard) -> Opened:
+    """Let FFmpeg read it, and look at each URL that it opens on the way."""
+    url = str(_readable(source)) if source.scheme == "file" else source.url
+    options = {**_options(source), **ONE_PLAYLIST}
+    container = av.open(
+        url, "r", options=options, timeout=_timeout(source), metadata_errors="replace", io_open=guard.open
+    )
+    return Opened(container, pulled=source.scheme in WEB)
+
+
+def _open_web(source: Source) -> Opened:
+    """What a web server sends: a transport stream, a playlist, or a file."""
+    guard = Guard(source.url, source.options, source.allow_hosts, OPEN_TIMEOUT)
+    source = replace(source, url=guard.final())
+    if _is_playlist(source.url):
+        return _open_playlist(source, guard)
+    tap = Tap(Fetch(source.url, _options(source), (OPEN_TIMEOUT, READ_TIMEOUT)))
+    try:
+        head = tap.peek(PEEK)
+    except BaseException:
+        tap.close()
+        raise
+    if is_transport_stream(head):
+        return _through(tap, source)
     tap.close()
+    return _open_playlist(source, guard) if head.lstrip().startswith(PLAYLIST_HEAD) else _open_url(source)
+
+
+def _open_tap(source: Source) -> Tap | None:
+    """The bytes of what cannot be opened twice, or holds nothing but transport streams; None for everything else."""
+    if source.scheme in ("udp", "rtp"):
+        return Tap(Receiver(Address.of(source.url, source.options), OPEN_TIMEOUT))
+    if source.scheme in ("tcp", "srt"):
+        return Tap(Fetch(source.url, _options(source), (OPEN_TIMEOUT, READ_TIMEOUT)))
     return None
 
 
 def _is_playlist(url: str) -> bool:
-    return PurePath(urlsplit(url).path).suffix in PLAYLISTS
-
-
-def _begins_as_transport_stream(tap: Tap) -> bool:
-    try:
-        return is_transport_stream(tap.peek(PEEK))
-    except BaseException:
-        tap.close()
-        raise
+    return PurePath(urlsplit(url).path).suffix.lower() in PLAYLIST_SUFFIXES
 
 
 def _through(tap: Tap, source: Source) -> Opened:
     """A container that reads from `tap`. Closes it where that fails."""
-    options = {"protocol_whitelist": "crypto", **source.options}
+    options = {"protocol_whitelist": "crypto", **source.options, **NO_PLAYLISTS}
     try:
         container = av.open(
             tap, "r", options=options, timeout=_timeout(source), buffer_size=READ_SIZE, metadata_errors="replace"
@@ -248,6 +274,7 @@ ADVICE: dict[type[BaseException], str] = {
     av.error.ExitError: "no answer in time: check the address, the network and that the source is sending",
     ConnectionRefusedError: "nothing listens there: check the host and the port",
     TimeoutError: "no answer in time: check the address, the network and that the source is sending",
+    ssl.SSLCertVerificationError: "its certificate is not accepted: correct it, or set tls_verify = '0' in options",
     PermissionError: "let this user read it",
     EOFError: "it ends before any picture or sound",
 }

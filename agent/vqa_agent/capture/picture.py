@@ -54,7 +54,9 @@ class PictureMaker:
         """There was an interruption: the next picture has no predecessor."""
         self._previous = None
 
-    def make(self, frame: av.VideoFrame, time: float, duration: float) -> Picture:
+    def make(self, frame: av.VideoFrame, time: float, duration: float, follows: bool = True) -> Picture:
+        """`follows`: nothing was left out since the picture before; else their indices are not consecutive."""
+        self._index += 0 if follows else 1
         levels = levels_of(frame)
         layout = layout_of(frame.format.name)
         if layout is None:

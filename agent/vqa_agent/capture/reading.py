@@ -1,7 +1,8 @@
 """Reads packets of a live input in a thread of its own, so that a slow look never stops the receiving.
 
-The queue is bounded. When it is full, this machine is too slow: pictures are left out up to the next key picture and
-counted as the receiver's own loss, not the stream's.
+The queue is bounded, in packets and bytes. When it is full, this machine is too slow: pictures are left out up to the
+next key picture and counted as the receiver's own loss, not the stream's. An input that comes in segments arrives in
+bursts and waits for us instead.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vqa_agent.capture.opening import Opened, explain
 from vqa_agent.errors import one_line
 
 QUEUE_PACKETS = 600
+QUEUE_BYTES = 24_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,12 @@ class PacketReader:
     be closed under a read, nor under the decoding of packets that still wait in the queue.
     """
 
-    def __init__(self, opened: Opened, streams: list[Any], size: int = QUEUE_PACKETS) -> None:
+    def __init__(self, opened: Opened, streams: list[Any], size: int = QUEUE_PACKETS, *, patient: bool = False) -> None:
         self._opened = opened
         self._streams = streams
         self._queue: queue.Queue[Arrival | End] = queue.Queue(size)
+        self._patient = patient
+        self._put_bytes = self._taken_bytes = 0
         self._stop = threading.Event()
         self._skipping = False
         self.dropped = 0
@@ -58,9 +62,13 @@ class PacketReader:
     def arrivals(self, tick: float) -> Iterator[Arrival | End | None]:
         while not self._stop.is_set():
             try:
-                yield self._queue.get(timeout=tick)
+                arrival = self._queue.get(timeout=tick)
             except queue.Empty:
                 yield None
+                continue
+            if isinstance(arrival, Arrival):
+                self._taken_bytes += arrival.packet.size
+            yield arrival
 
     def take_dropped(self) -> int:
         """Packets left out since the last call."""
@@ -93,17 +101,23 @@ class PacketReader:
         if is_video and self._skipping and not arrival.packet.is_keyframe:
             self.dropped += 1
             return
+        if self._patient:
+            self._put(arrival)
+            return
         try:
+            if self._put_bytes - self._taken_bytes > QUEUE_BYTES:
+                raise queue.Full
             self._queue.put_nowait(arrival)
+            self._put_bytes += arrival.packet.size
             self._skipping = self._skipping and not is_video
         except queue.Full:
             self.dropped += 1
             self._skipping = self._skipping or is_video
 
-    def _put(self, arrival: Arrival | End) -> None:
+    def _put(self, item: Arrival | End) -> None:
         while not self._stop.is_set():
             try:
-                self._queue.put(arrival, timeout=0.2)
+                self._queue.put(item, timeout=0.2)
                 return
             except queue.Full:
                 continue

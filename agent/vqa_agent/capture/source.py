@@ -22,6 +22,7 @@ class Source:
     loop: bool = False
     realtime: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    allow_hosts: tuple[str, ...] = ()
     limit: float | None = None
     """Media seconds to read at most."""
     threads: int = 1
@@ -39,6 +40,7 @@ class Source:
             loop=stream.loop,
             realtime=stream.realtime,
             options=stream.options,
+            allow_hosts=tuple(stream.allow_hosts),
         )
 
     @property

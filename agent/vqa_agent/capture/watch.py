@@ -24,9 +24,16 @@ class SignalWatch:
         """Take in a decoded sample; the statement for the interval that it completes."""
         if isinstance(sample, Fact | Caption):
             return
-        self._last["video" if isinstance(sample, Picture) else "audio"] = sample.end
+        track = "video" if isinstance(sample, Picture) else "audio"
+        self._last[track] = max(sample.end, self._last.get(track, 0.0))
         if sample.end - self._stated >= INTERVAL:
             yield self._state(sample.end)
+
+    def passed_over(self, until: float) -> Iterator[Fact]:
+        """Coded pictures came up to `until` and were left out on purpose: they are not missing."""
+        self._last["video"] = max(until, self._last.get("video", 0.0))
+        if until - self._stated >= INTERVAL:
+            yield self._state(until)
 
     def undecoded(self, now: float) -> Iterator[Fact]:
         """Packets arrive; state what is missing once nothing has been decoded for a while."""

@@ -7,7 +7,20 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from vqa_agent.cli import analyze, check, demo, detectors, models, reference, run, samples, status, watch
+from vqa_agent.cli import (
+    analyze,
+    capacity,
+    check,
+    collect,
+    demo,
+    detectors,
+    models,
+    reference,
+    run,
+    samples,
+    status,
+    watch,
+)
 from vqa_agent.console import err
 from vqa_agent.errors import AgentError
 
@@ -39,9 +52,12 @@ app.command(epilog=status.EXAMPLES)(status.status)
 app.command(epilog=analyze.EXAMPLES)(analyze.analyze)
 app.command(epilog=check.EXAMPLES)(check.check)
 app.command("detectors", epilog=detectors.EXAMPLES)(detectors.show_detectors)
+app.command(epilog=capacity.BENCH_EXAMPLES)(capacity.bench)
+app.command("plan", epilog=capacity.PLAN_EXAMPLES)(capacity.plan)
 app.add_typer(models.app, name="models")
 app.add_typer(samples.app, name="samples")
 app.command(epilog=watch.EXAMPLES)(watch.watch)
+app.command(epilog=collect.EXAMPLES)(collect.collect)
 app.command(epilog=demo.EXAMPLES)(demo.demo)
 app.command(epilog=reference.CONFIG_EXAMPLES)(reference.config)
 app.command(epilog=reference.SCHEMA_EXAMPLES)(reference.schema)

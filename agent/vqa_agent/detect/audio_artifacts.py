@@ -20,7 +20,10 @@ PREFIX = "audio_"
 
 class AudioArtifactsSettings(Settings):
     margin: float = Field(
-        0.0, ge=-4, le=4, description="How much surer than usual the network must be, as a natural log of the odds."
+        3.0,
+        ge=-4,
+        le=8,
+        description="How much surer than for a label an alarm must be: natural log of the odds.",
     )
 
 
@@ -44,11 +47,13 @@ class _Second:
 class AudioArtifacts(Detector[AudioArtifactsSettings]):
     """Sees: hum of the mains, hiss, distortion (clipped, overdriven, too few bits, overflowed) and clicks.
 
-    Formula: each second of each channel goes through a small INT8 network, as its band levels, what a linear
-    predictor cannot foresee, flat tops, the distribution and grid of its values, and how steadily it holds multiples
-    of exactly 50 or 60 Hz; the noise floor and the mains are also looked at over the 5 s before and the 2 s after.
-    The network gives a probability for each defect; `label` is the defect that exceeds its threshold by most, or
-    none. The worst channel counts, the effects channel (LFE) does not. An event needs 5 of 8 seconds (a file 3 of 5).
+    Formula: each second of each channel goes through a small INT8 network and boosted trees (one ONNX file), as its
+    band levels, what a linear predictor cannot foresee, flat tops, the distribution and grid of its values, and how
+    steadily it holds multiples of exactly 50 or 60 Hz; the noise floor, the mains, clicks and tops are also looked at
+    over the 5 s before and the 2 s after, so that an answer comes 2 s late. The model gives a probability for each
+    defect; `label` is the defect that exceeds its threshold by most, or none. The worst channel counts, the effects
+    channel (LFE) does not. An event needs more: odds that exceed the threshold's by `margin`, in 5 of 8 seconds (in a
+    file 3 of 5).
 
     Settings: raise `margin` (natural log of the odds) to forgive more.
 
@@ -121,21 +126,21 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
         return best
 
     def _finding(self, second: _Second, scores: dict[str, tuple[float, str]]) -> Finding:
-        limits = {defect: self._threshold(defect) for defect in self.defects}
+        over = {defect: _odds(score) - _odds(self._limit(defect)) for defect, (score, _) in scores.items()}
         parts = tuple(
             Finding(
                 self.name,
                 second.start,
                 second.end,
                 score,
-                score >= limits[defect],
+                over[defect] >= self.settings.margin,
                 detail={"channel": channel},
                 defect=defect,
             )
             for defect, (score, channel) in scores.items()
         )
-        worst = max(parts, key=lambda part: _odds(part.score) - _odds(limits[part.defect]))
-        label = worst.defect.removeprefix(PREFIX) if worst.bad else NONE
+        worst = max(parts, key=lambda part: over[part.defect])
+        label = worst.defect.removeprefix(PREFIX) if over[worst.defect] >= 0 else NONE
         shown = {part.defect.removeprefix(PREFIX): round(part.score, 3) for part in parts}
         return Finding(
             self.name,
@@ -146,7 +151,7 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
             defect=worst.defect,
             detail={"label": label, "scores": shown},
             parts=parts,
-            uncertainty=max(uncertainty(part.score, limits[part.defect]) for part in parts),
+            uncertainty=max(uncertainty(part.score, self._limit(part.defect)) for part in parts),
         )
 
     @property
@@ -155,9 +160,8 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
             self._model = open_model(self.name)
         return self._model
 
-    def _threshold(self, defect: str) -> float:
-        limit = self._network.info.thresholds[defect.removeprefix(PREFIX)]
-        return float(1 / (1 + np.exp(-_odds(limit) - self.settings.margin)))
+    def _limit(self, defect: str) -> float:
+        return self._network.info.thresholds[defect.removeprefix(PREFIX)]
 
 
 def _odds(probability: float) -> float:

@@ -15,6 +15,9 @@ from vqa_agent.media import Picture
 
 MODEL = "block_corruption"
 
+STRUCTURE = 3.0
+"""Deviation of luma, in code values, below which a picture is one flat field: nothing was seen like it in training."""
+
 DAMAGED = 0.5
 """Probability from which a block counts to the region."""
 
@@ -64,6 +67,9 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
 
     def look(self, picture: Picture) -> Iterable[Finding]:
         if min(picture.width, picture.height) < SMALLEST:
+            return
+        if float(picture.small.std()) < STRUCTURE:
+            yield Finding(self.name, picture.time, picture.end, 0.0, bad=False)
             return
         if self._model is None:
             self._model = open_model(MODEL)

@@ -63,8 +63,8 @@ class _Means:
     "combing",
     reads="video",
     cost="moderate",
-    live=Rule(set_time=10.0, clear_time=10.0, share=0.3),
-    file=Rule(set_time=2.0, clear_time=1.0, share=0.3),
+    live=Rule(set_time=10.0, clear_time=10.0, share=0.2),
+    file=Rule(set_time=2.0, clear_time=1.0, share=0.2),
 )
 class Combing(Detector[CombingSettings]):
     """Sees: the comb of interlaced pictures that are shown as progressive ones.

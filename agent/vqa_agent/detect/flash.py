@@ -133,6 +133,8 @@ class Flash(Detector[FlashSettings]):
     (0.12, 3.5)
     """
 
+    least_rate = 10.0
+
     def reset(self) -> None:
         change, darker, area = self.settings.change, self.settings.darker, self.settings.area
         self._kinds = (

@@ -123,6 +123,9 @@ class Detector(Generic[S]):
     defects: ClassVar[tuple[str, ...]]
     rules: ClassVar[Mapping[Profile, Rule]]
     settings_type: ClassVar[type[Settings]]
+    least_rate: ClassVar[float] = 0.0
+    """Pictures a second without which it can see nothing; it is not asked, and counts as blind, where there are fewer.
+    Infinite: it needs every picture."""
     skips: ClassVar[Mapping[str, str]] = {}
     """Checks of the contract that cannot be kept, each with its reason."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from time import perf_counter
+from math import inf
+from time import process_time, thread_time
 from typing import Any
 
 from vqa_agent.detect.interface import Detector, Finding
@@ -40,6 +41,8 @@ class Account:
     cpu_seconds: float = 0.0
     media_seconds: float = 0.0
     last_look: float | None = None
+    offered_at_look: float = 0.0
+    """Media seconds that had been there to be looked at by then."""
     failures: int = 0
     failures_in_a_row: int = 0
     last_failure: str = ""
@@ -73,23 +76,30 @@ class Suite:
     def accounts(self) -> dict[str, Account]:
         return {seat.detector.name: seat.account for seat in self._seats}
 
-    def look(self, sample: Sample, *, neural: bool = True) -> list[Finding]:
-        """Show `sample` to every detector that reads it. `neural=False` passes over the costly ones this time."""
+    def look(self, sample: Sample, *, neural: bool = True, rate: float = inf) -> list[Finding]:
+        """Show `sample` to every detector that reads it. `neural=False` passes over the costly ones this time.
+
+        `rate`: as many pictures a second are shown at most; those that need more are passed over.
+        """
         findings: list[Finding] = []
         for seat in self._by_type[type(sample)]:
-            if not seat.account.aside and seat.detector.wants(sample, neural):
-                findings += self._ask(seat, sample)
+            if seat.account.aside or not seat.detector.wants(sample, neural) or rate < seat.detector.least_rate:
+                continue
+            findings += self._ask(seat, sample)
         return findings
 
     def offer(self, sample: Sample, left_out: float = 0.0) -> None:
         """Count the media time of a sample that arrived, looked at or not, and of what was `left_out` before it."""
         self.offered[READS[type(sample)][0]] += sample.duration + left_out
 
+    def there_was(self, name: str) -> float:
+        """Media seconds of the material that detector `name` reads."""
+        return self._offered_to(next(seat for seat in self._seats if seat.detector.name == name))
+
     def coverage(self, name: str) -> float | None:
         """Share of the media seconds that `name` looked at; None while there was nothing to look at."""
-        seat = next(seat for seat in self._seats if seat.detector.name == name)
-        offered = self.offered[OFFERED_AS.get(seat.detector.reads, seat.detector.reads)]
-        return min(1.0, seat.account.media_seconds / offered) if offered else None
+        offered = self.there_was(name)
+        return min(1.0, self.accounts[name].media_seconds / offered) if offered else None
 
     def interrupt(self) -> None:
         """The stream was interrupted: every detector hears of it, and those put aside get another chance."""
@@ -105,6 +115,9 @@ class Suite:
                 findings += self._guard(seat, seat.detector.close)
         return findings
 
+    def _offered_to(self, seat: _Seat) -> float:
+        return self.offered[OFFERED_AS.get(seat.detector.reads, seat.detector.reads)]
+
     def _ask(self, seat: _Seat, sample: Sample) -> list[Finding]:
         findings = self._guard(seat, lambda: seat.detector.look(sample))
         account = seat.account
@@ -112,10 +125,13 @@ class Suite:
         if READS[type(sample)][0] == OFFERED_AS.get(seat.detector.reads, seat.detector.reads):
             account.media_seconds += sample.duration
         account.last_look = sample.end
+        account.offered_at_look = self._offered_to(seat)
         return findings
 
     def _guard(self, seat: _Seat, ask: Any) -> list[Finding]:
-        started = perf_counter()
+        # A network may run in threads of its runtime; everything else in this one, whatever else the machine does.
+        clock = process_time if seat.detector.cost == "neural" else thread_time
+        started = clock()
         account = seat.account
         try:
             findings = list(ask())
@@ -134,6 +150,6 @@ class Suite:
             )
             return []
         finally:
-            account.cpu_seconds += perf_counter() - started
+            account.cpu_seconds += clock() - started
         account.failures_in_a_row = 0
         return findings

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from statistics import median
 
 import cv2
@@ -88,6 +89,8 @@ class Stutter(Detector[StutterSettings]):
     >>> [(finding.start, finding.detail["late"]) for finding in [*odd, *stutter.close()] if finding.bad]
     [(1.24, 2)]
     """
+
+    least_rate = inf
 
     def reset(self) -> None:
         self._index: int | None = None

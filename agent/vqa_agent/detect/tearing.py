@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import TypeAlias
 
 import cv2
@@ -98,7 +99,7 @@ class Tearing(Detector[TearingSettings]):
     is where the line is, as a share of the height.
 
     Mistakes: two sources of different rates one above the other without any edge between them. Misses: a tear that is
-    in every picture at the same row, since no row is then ever repeated; tears in still or hardly moving rows.
+    in every picture at or near the same row, since hardly a row is then repeated; tears in still or hardly moving rows.
     Pictures that the decoder marks as corrupt are left out: concealment repeats rows too.
 
     Source: repetition of rows as in the tearing measures of game capture (FCAT counts the rows of each rendered
@@ -113,6 +114,8 @@ class Tearing(Detector[TearingSettings]):
     >>> len(rows) >= 5, all(0.1 < row < 0.9 for row in rows)
     (True, True)
     """
+
+    least_rate = inf
 
     def reset(self) -> None:
         self._index: int | None = None

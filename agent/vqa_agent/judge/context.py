@@ -30,6 +30,7 @@ SUPPRESSED_BY: dict[str, tuple[str, ...]] = {
     "blur": ("black", "solid_color", "freeze", "flash", "test_pattern"),
     "noise": ("black", "solid_color", "freeze", "test_pattern"),
     "banding": ("black", "solid_color", "test_pattern"),
+    "block_corruption": ("black", "solid_color", "test_pattern"),
     "blockiness": ("black", "solid_color", "test_pattern", "block_corruption"),
     "combing": ("freeze", "test_pattern"),
     "tearing": ("freeze", "black", "solid_color", "stream_errors", "block_corruption"),

@@ -34,8 +34,23 @@ CHANNELS: dict[str, tuple[str, str, bool, str]] = {
         False,
         "What the agent costs and how its delivery stands, every 30 s.",
     ),
+    "replay_request": (
+        Topics("{site}", "{agent}").replay_request,
+        "ReplayRequest",
+        False,
+        "To the agent: send events again. A collector that misses numbers asks here.",
+    ),
+    "replay": (
+        Topics("{site}", "{agent}").replay,
+        "Replay",
+        False,
+        "The answer: events again, as they were, and which are gone. Live events go first.",
+    ),
 }
 """Address, message, whether it is retained, and what it says; by the channel's name."""
+
+RECEIVED = frozenset(["replay_request"])
+"""Channels on which the agent listens; on the others it publishes."""
 
 PARAMETERS = {
     "site": "Site of the agent, from the configuration.",
@@ -59,7 +74,7 @@ def document() -> dict[str, Any]:
         },
         "defaultContentType": "application/json",
         "channels": {name: _channel(name) for name in CHANNELS},
-        "operations": {f"publish_{name}": _operation(name) for name in CHANNELS},
+        "operations": {f"{_verb(name)}_{name}": _operation(name) for name in CHANNELS},
         "components": {
             "messages": {name: _message(name) for name in messages},
             "schemas": {name: _flattened(body) for name, body in messages.items()},
@@ -77,11 +92,15 @@ def _channel(name: str) -> dict[str, Any]:
 def _operation(name: str) -> dict[str, Any]:
     _, _, retained, description = CHANNELS[name]
     return {
-        "action": "send",
+        "action": "receive" if name in RECEIVED else "send",
         "channel": {"$ref": f"#/channels/{name}"},
         "summary": description,
         "bindings": {"mqtt": {"qos": 1, "retain": retained, "bindingVersion": "0.2.0"}},
     }
+
+
+def _verb(name: str) -> str:
+    return "receive" if name in RECEIVED else "publish"
 
 
 def _message(name: str) -> dict[str, Any]:

@@ -33,6 +33,10 @@ ANSWER_TIMEOUT = 4.0
 WINDOW = 20
 """Messages in flight at most; a broker may ask for fewer (Receive Maximum)."""
 
+KEPT_WINDOW = 500
+"""Messages that a broker may send to a session that is kept before it waits for acknowledgements."""
+
+TAKEN_OVER = 0x8E
 UNSUPPORTED_VERSION = 0x84
 WILL_DELAY = 5
 SESSION_EXPIRY = 60
@@ -45,6 +49,16 @@ class Will:
 
     topic: str
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message of a subscription; `mid` is what `Session.acknowledge` wants of a session that is kept."""
+
+    topic: str
+    payload: bytes
+    mid: int = 0
+    qos: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +76,13 @@ class Inbox:
 
     connected: ReasonCode | None = None
     receive_maximum: int = WINDOW
+    most_bytes: int = 2**28
+    """Largest packet that the broker takes."""
     disconnected: str = ""
     acknowledged: list[Acknowledgement] = field(default_factory=list)
-    messages: list[tuple[str, bytes]] = field(default_factory=list)
+    messages: list[Received] = field(default_factory=list)
+    refused_topics: list[str] = field(default_factory=list)
+    """Why the broker refused subscriptions."""
 
 
 class RefusedError(DeliveryError):
@@ -76,15 +94,26 @@ class VersionRefusedError(RefusedError):
 
 
 class Session:
-    """A connection to the broker in one version of MQTT. Raises DeliveryError where it cannot be made."""
+    """A connection to the broker in one version of MQTT. Raises DeliveryError where it cannot be made.
+
+    With `keep`, the broker keeps the subscriptions and what arrives for them for so many seconds after a loss, and
+    forgets a message only once it was given to `acknowledge`: that of a subscriber that stores what it gets.
+    """
 
     def __init__(
-        self, settings: MqttSection, client_id: str, version: MQTTProtocolVersion, will: Will | None = None
+        self,
+        settings: MqttSection,
+        client_id: str,
+        version: MQTTProtocolVersion,
+        will: Will | None = None,
+        keep: int = 0,
     ) -> None:
         self.version = version
         self.inbox = Inbox()
         self._settings = settings
+        self._keep = keep
         self._client = _client(client_id, version)
+        self._client.manual_ack_set(bool(keep))
         _hook(self._client, self.inbox)
         address = urlsplit(settings.url)
         self._host, self._port = address.hostname or "", address.port or PORTS[address.scheme]
@@ -108,7 +137,9 @@ class Session:
         try:
             if self.is_mqtt5:
                 properties = self._properties(PacketTypes.CONNECT)
-                self._client.connect(self._host, self._port, KEEP_ALIVE, clean_start=True, properties=properties)
+                self._client.connect(
+                    self._host, self._port, KEEP_ALIVE, clean_start=not self._keep, properties=properties
+                )
             else:
                 self._client.connect(self._host, self._port, KEEP_ALIVE)
         except (OSError, ValueError) as error:
@@ -123,7 +154,7 @@ class Session:
         return ""
 
     def publish(
-        self, topic: str, payload: bytes, *, retain: bool, cbor: bool = False, expiry: int | None = None
+        self, topic: str, payload: bytes, *, retain: bool = False, cbor: bool = False, expiry: int | None = None
     ) -> int:
         """Send with QoS 1; the number that its acknowledgement will carry."""
         properties = None
@@ -137,6 +168,10 @@ class Session:
 
     def subscribe(self, topic: str) -> None:
         self._client.subscribe(topic, qos=1)
+
+    def acknowledge(self, message: Received) -> None:
+        """The message is safe here: the broker may forget it."""
+        self._client.ack(message.mid, message.qos)
 
     def close(self) -> None:
         """Say goodbye, so that the Last Will is not published."""
@@ -188,7 +223,9 @@ class Session:
             return None
         properties = Properties(packet)  # type: ignore[no-untyped-call]
         if packet == PacketTypes.CONNECT:
-            properties.SessionExpiryInterval = SESSION_EXPIRY
+            properties.SessionExpiryInterval = self._keep or SESSION_EXPIRY
+            if self._keep:
+                properties.ReceiveMaximum = KEPT_WINDOW
         if packet == PacketTypes.WILLMESSAGE:
             properties.WillDelayInterval = WILL_DELAY
             properties.ContentType = "application/json"
@@ -244,18 +281,24 @@ def _client(client_id: str, version: MQTTProtocolVersion) -> paho.Client:
 
 def _hook(client: paho.Client, inbox: Inbox) -> None:
     def connected(_: object, __: object, ___: object, code: ReasonCode, properties: Properties | None) -> None:
-        inbox.receive_maximum = getattr(properties, "ReceiveMaximum", WINDOW) if properties else WINDOW
+        inbox.receive_maximum = getattr(properties, "ReceiveMaximum", inbox.receive_maximum)
+        inbox.most_bytes = getattr(properties, "MaximumPacketSize", inbox.most_bytes)
         inbox.connected = code
 
     def disconnected(_: object, __: object, ___: object, code: ReasonCode, ____: Properties | None) -> None:
-        inbox.disconnected = str(code)
+        taken = "another client has connected with the same id: give each agent its own agent.id"
+        inbox.disconnected = taken if code.value == TAKEN_OVER else str(code)
 
     def published(_: object, __: object, mid: int, code: ReasonCode, ___: Properties | None) -> None:
         inbox.acknowledged.append(Acknowledgement(mid, code.value, str(code)))
 
     def received(_: object, __: object, message: paho.MQTTMessage) -> None:
-        inbox.messages.append((message.topic, bytes(message.payload)))
+        inbox.messages.append(Received(message.topic, bytes(message.payload), message.mid, message.qos))
 
+    def subscribed(_: object, __: object, ___: int, codes: list[ReasonCode], ____: Properties | None) -> None:
+        inbox.refused_topics += [str(code) for code in codes if code.is_failure]
+
+    client.on_subscribe = subscribed
     client.on_connect, client.on_disconnect = connected, disconnected
     client.on_publish, client.on_message = published, received
 

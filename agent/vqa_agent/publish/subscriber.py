@@ -12,7 +12,7 @@ from typing import Any
 from vqa_agent.config import MqttSection
 from vqa_agent.errors import DeliveryError
 from vqa_agent.event import decode
-from vqa_agent.publish.session import connect
+from vqa_agent.publish.session import Received, connect
 from vqa_agent.publish.topics import ROOT
 
 log = logging.getLogger(__name__)
@@ -50,11 +50,11 @@ def subscribe(
     session.close()
 
 
-def _decoded(messages: list[tuple[str, bytes]]) -> Iterator[tuple[str, Any]]:
-    for topic, payload in messages:
-        if not payload:
+def _decoded(messages: list[Received]) -> Iterator[tuple[str, Any]]:
+    for message in messages:
+        if not message.payload:
             continue  # a retained message was taken back
         try:
-            yield topic, decode(payload)
+            yield message.topic, decode(message.payload)
         except ValueError as error:
-            log.warning("a message on %s is left out: %s", topic, error)
+            log.warning("a message on %s is left out: %s", message.topic, error)

@@ -28,6 +28,16 @@ class Topics:
         """What the agent costs and covers, every 30 s."""
         return f"{self.base}/metrics"
 
+    @property
+    def replay_request(self) -> str:
+        """Where a collector asks for events that it misses."""
+        return f"{self.base}/request/replay"
+
+    @property
+    def replay(self) -> str:
+        """The answers to that."""
+        return f"{self.base}/response/replay"
+
     def stream(self, stream: str) -> str:
         """Retained: the state of one stream."""
         return f"{self.base}/stream/{stream}"

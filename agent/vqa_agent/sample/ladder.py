@@ -7,23 +7,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CYCLE = 8.0
+"""Media seconds of one turn, at least, of a level that looks for a part of the time only (`duty`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One rung. Rates are looks per media second; None is every picture."""
+    """One rung. Rates are looks per media second; None is every picture that is decoded."""
 
     name: str
     picture_rate: float | None
     neural_rate: float | None
-    skip_frame: str
+    share: float
+    """CPU of a stream on this rung as a share of the first rung's: a typical value, until this box has learnt its own
+    (measured on 1080p30 H.264 by `vqa-agent bench`)."""
+    skip_frame: str = "DEFAULT"
     """What the decoder leaves out: DEFAULT (nothing), NONREF or NONKEY, as FFmpeg names it."""
+    duty: float = 1.0
+    """Share of each `CYCLE` in which pictures are decoded at all."""
+
+    @property
+    def sparse(self) -> bool:
+        """Whether the decoder leaves pictures out."""
+        return self.skip_frame != "DEFAULT" or self.duty < 1.0
 
 
 LADDER: tuple[Level, ...] = (
-    Level("full", None, 5.0, "DEFAULT"),
-    Level("fewer neural looks", None, 1.0, "DEFAULT"),
-    Level("half the pictures", 12.5, 1.0, "DEFAULT"),
-    Level("reference pictures", 8.0, 0.5, "NONREF"),
-    Level("few reference pictures", 3.0, 0.2, "NONREF"),
-    Level("key pictures", None, 0.1, "NONKEY"),
+    Level("full", None, 5.0, 1.0),
+    Level("fewer neural looks", None, 1.0, 0.9),
+    Level("half the pictures", 12.5, 1.0, 0.78),
+    Level("reference pictures", 8.0, 0.5, 0.6, "NONREF"),
+    Level("few reference pictures", 3.0, 0.2, 0.55, "NONREF"),
+    Level("few reference pictures, half of the time", 3.0, 0.2, 0.33, "NONREF", 0.5),
+    Level("key pictures", 2.0, 0.1, 0.12, "NONKEY"),
+    Level("key pictures, a quarter of the time", 2.0, 0.1, 0.1, "NONKEY", 0.25),
 )

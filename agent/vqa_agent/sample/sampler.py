@@ -18,23 +18,27 @@ class Sampler:
     def level(self) -> Level:
         return LADDER[self.index]
 
+    @property
+    def rate(self) -> float:
+        """Pictures a second that are looked at, at most; infinite where it is every one."""
+        return self.level.picture_rate or float("inf")
+
     def wants(self, picture: Picture) -> bool:
         """Whether this picture is due for a look."""
-        due, self._next_picture = _due(picture.time, self._next_picture, self.level.picture_rate)
-        return due
+        wanted, self._next_picture = due(picture.time, self._next_picture, self.level.picture_rate)
+        return wanted
 
     def wants_neural(self, picture: Picture) -> bool:
         """Whether the networks are due to look at this picture."""
-        due, self._next_neural = _due(picture.time, self._next_neural, self.level.neural_rate)
-        return due
+        wanted, self._next_neural = due(picture.time, self._next_neural, self.level.neural_rate)
+        return wanted
 
 
-def _due(now: float, due_at: float, rate: float | None) -> tuple[bool, float]:
+def due(now: float, due_at: float, rate: float | None) -> tuple[bool, float]:
     """Whether a look is due at `now`, and when the next one is; looks keep their phase while pictures keep coming."""
     if rate is None:
         return True, now
-    if now < due_at:
-        return False, due_at
     step = 1.0 / rate
-    late = now - due_at
-    return True, now + step if late > step else due_at + step
+    if now < due_at <= now + step:
+        return False, due_at
+    return True, now + step if now - due_at > step or now < due_at else due_at + step

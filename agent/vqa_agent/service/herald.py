@@ -9,10 +9,12 @@ from vqa_agent import __version__
 from vqa_agent.config import Config
 from vqa_agent.event import EventDraft
 from vqa_agent.publish import Outbox, Publisher, StateMessage, Topics, Will
-from vqa_agent.publish.messages import AgentStatus, Message, Metrics, OpenDefect, StreamState
+from vqa_agent.publish.messages import AgentStatus, DetectorFigures, Message, Metrics, OpenDefect, StreamState
 from vqa_agent.sample import LADDER
+from vqa_agent.service.clock import ClockWatch
 from vqa_agent.service.messages import Signal
 from vqa_agent.service.meter import Use
+from vqa_agent.service.report import degradation
 from vqa_agent.service.stream import State, WatchedStream
 
 METRICS_INTERVAL = 30
@@ -27,6 +29,7 @@ class Herald:
         self._outbox = outbox
         self._topics = Topics(config.agent.site, config.agent.id)
         self._since = datetime.now(UTC)
+        self._clock = ClockWatch().trust
         self._said: dict[str, StreamState] = {}
         birth = StateMessage(self._topics.status, self._encode(self._agent_status("online")))
         # The Last Will is fixed when the connection is made: always JSON, which every tool at the broker can show.
@@ -34,9 +37,11 @@ class Herald:
         self.publisher = Publisher(config.mqtt, self._topics, outbox, birth, will)
         self.publisher.start()
 
-    def tell_stream(self, stream: WatchedStream, open_now: list[EventDraft], now: datetime, again: bool) -> None:
+    def tell_stream(
+        self, stream: WatchedStream, open_now: list[EventDraft], now: datetime, again: bool, exhausted: bool = False
+    ) -> None:
         """Publish the stream's state where it has changed, or `again`."""
-        state = stream_state(stream, open_now, now)
+        state = stream_state(stream, open_now, now, exhausted)
         said = self._said.get(stream.name)
         if again or said is None or _essence(said) != _essence(state):
             self._said[stream.name] = state
@@ -56,7 +61,12 @@ class Herald:
             memory=use.rss,
             outbox=self._outbox.depth,
             oldest=round(self._outbox.oldest_age, 1),
+            seq=self._outbox.seq,
+            settled=self._outbox.settled,
+            refused=self.publisher.health.refused,
+            unheard=self.publisher.health.unheard,
             streams={stream.name: _figures(stream, use.by_stream.get(stream.name, 0.0)) for stream in streams},
+            detectors={stream.name: _detectors(stream) for stream in streams},
         )
         message = StateMessage(self._topics.metrics, self._encode(metrics), retain=False, expiry=METRICS_INTERVAL)
         self.publisher.publish_state(message)
@@ -77,6 +87,7 @@ class Herald:
             version=__version__,
             since=self._since,
             seq=outbox.seq,
+            clock=self._clock,
         )
 
     def _publish(self, topic: str, message: Message) -> None:
@@ -86,7 +97,9 @@ class Herald:
         return message.encode(self._config.mqtt.encoding)
 
 
-def stream_state(stream: WatchedStream, open_now: list[EventDraft], now: datetime) -> StreamState:
+def stream_state(
+    stream: WatchedStream, open_now: list[EventDraft], now: datetime, exhausted: bool = False
+) -> StreamState:
     """What is published of a stream."""
     beat = stream.beat
     return StreamState(
@@ -98,7 +111,12 @@ def stream_state(stream: WatchedStream, open_now: list[EventDraft], now: datetim
             for draft in open_now
         ],
         level=LADDER[stream.level].name,
-        coverage={name: _rounded(share) for name, share in beat.coverage.items()} if beat else {},
+        degraded=degradation(stream, exhausted),
+        latency=beat.latency if beat else 0.0,
+        coverage={name: _rounded(coverage.share) for name, coverage in beat.coverage.items()} if beat else {},
+        looks={name: coverage.looks for name, coverage in beat.coverage.items()} if beat else {},
+        cost={name: coverage.cost for name, coverage in beat.coverage.items()} if beat else {},
+        blind=[name for name, coverage in beat.coverage.items() if coverage.blind] if beat else [],
         format={name: value for name, value in beat.format.items() if value} if beat else {},
         time=now,
     )
@@ -114,22 +132,35 @@ def _signal(stream: WatchedStream) -> Signal:
 
 def _essence(state: StreamState) -> StreamState:
     """The state without what changes all the time."""
-    return state.model_copy(update={"coverage": {}, "time": datetime.min})
+    figures = {"coverage": {}, "looks": {}, "cost": {}, "latency": 0.0, "time": datetime.min}
+    return state.model_copy(update={**figures, "degraded": "yes" if state.degraded else ""})
 
 
 def _figures(stream: WatchedStream, cores: float) -> dict[str, float | int | str | None]:
     figures: dict[str, float | int | str | None] = {"cpu": round(cores, 3), "restarts": stream.restarts}
     if (beat := stream.beat) is not None:
-        shares = [share for share in beat.coverage.values() if share is not None]
+        shares = [coverage.share for coverage in beat.coverage.values() if coverage.share is not None]
         figures |= {
             "memory": beat.rss,
             "latency": beat.latency,
             "level": beat.level,
             "pictures": beat.pictures,
+            "late_pictures": beat.late_pictures,
+            "blind": sum(bool(coverage.blind) for coverage in beat.coverage.values()),
             "coverage": _rounded(min(shares)) if shares else None,
         }
         figures |= {f"transport_{name}": count for name, count in beat.transport.items()}
     return figures
+
+
+def _detectors(stream: WatchedStream) -> dict[str, DetectorFigures]:
+    known = stream.beat.coverage if stream.beat else {}
+    return {
+        name: DetectorFigures(
+            coverage=_rounded(coverage.share), looks=coverage.looks, cost=coverage.cost, blind=bool(coverage.blind)
+        )
+        for name, coverage in known.items()
+    }
 
 
 def _rounded(share: float | None) -> float | None:

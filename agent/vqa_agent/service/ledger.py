@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from ulid import ULID
 
 from vqa_agent.detect.interface import Severity
-from vqa_agent.event import Detail, Event, EventDraft, State
+from vqa_agent.event import Clock, Detail, Event, EventDraft, State
 from vqa_agent.publish.outbox import Outbox
 
 WORKER_FAILED = "worker_failed"
@@ -16,11 +16,11 @@ WORKER_FAILED = "worker_failed"
 
 
 class Ledger:
-    """The events of the agent. `committed` is called once after each transaction that held any."""
+    """The events of the agent. `doubt` says what is to be said of the clock when an event begins."""
 
-    def __init__(self, outbox: Outbox, committed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, outbox: Outbox, doubt: Callable[[], Clock | None] = lambda: None) -> None:
         self._outbox = outbox
-        self._committed = committed
+        self._doubt = doubt
         self._open: dict[str, EventDraft] = {}
         self._waiting: list[EventDraft] = []
 
@@ -80,20 +80,16 @@ class Ledger:
 
     def commit(self) -> list[Event]:
         """Store everything that was entered, in one transaction."""
-        if not self._waiting:
-            return []
-        events = self._outbox.commit(self._waiting)
-        self._waiting = []
-        self._committed()
-        return events
+        waiting, self._waiting = self._waiting, []
+        return self._outbox.commit(waiting)
 
     def _as_begun(self, draft: EventDraft) -> EventDraft:
         """An event keeps the start that it was opened with, wherever the clocks have moved since (a reconnection)."""
         begun = self._open.get(draft.id)
         if begun is None:
-            return draft
+            return draft.model_copy(update={"clock": self._doubt()})
         end = None if draft.end is None else max(draft.end, begun.start)
-        return draft.model_copy(update={"start": begun.start, "pts": begun.pts, "end": end})
+        return draft.model_copy(update={"start": begun.start, "pts": begun.pts, "end": end, "clock": begun.clock})
 
     def _add(self, draft: EventDraft) -> None:
         self._waiting.append(draft)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from vqa_agent.detect.coverage import Coverage
+
 
 class Signal(StrEnum):
     """Whether the stream carries anything; the values are those of the published stream state."""
@@ -27,7 +29,8 @@ class Signal(StrEnum):
 class Beat:
     """A worker's heartbeat. `stalled` is how many seconds ago it last finished a sample; the rest is for the status.
 
-    `coverage` is the share of the media seconds that each detector looked at; `cost` its CPU seconds.
+    `latency` is the longest time from the arrival of a packet to the decision on it since the last beat, `late` how
+    many pictures were dropped as too late within the last ten beats, `late_pictures` since the worker began.
     """
 
     media_time: float
@@ -41,8 +44,11 @@ class Beat:
     pictures: int
     sound_blocks: int
     format: Mapping[str, Any]
-    coverage: Mapping[str, float | None] = field(default_factory=dict)
-    cost: Mapping[str, float] = field(default_factory=dict)
+    behind: bool = False
+    """Whether the worker does not keep up with its input."""
+    late: int = 0
+    late_pictures: int = 0
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
     transport: Mapping[str, int] = field(default_factory=dict)
     """How often each indicator of TR 101 290 was raised since the worker began."""
@@ -57,9 +63,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class SetLevel:
-    """To the worker: look as closely as this rung of the ladder."""
+    """To the worker: look as closely as this rung of the ladder, with at most so many cores (None: no limit)."""
 
     index: int
+    cores: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vqa_agent.detect.interface import Severity
-from vqa_agent.event import Moment
+from vqa_agent.event import Moment, State
 from vqa_agent.service.messages import Signal
 
 SCHEMA_VERSION = 1
@@ -58,7 +58,9 @@ class StreamStatus(_Part):
     level: int = 0
     level_name: str = ""
     media_time: float = 0.0
-    latency: float = 0.0
+    degraded: str = Field("", description="Why it cannot be kept within the budget even on the last rung.")
+    latency: float = Field(0.0, description="Longest time in seconds from arrival to decision within a second.")
+    late_pictures: int = Field(0, description="Pictures dropped as too late since the worker began.")
     cpu: float = Field(0.0, description="Cores in use.")
     rss: int = 0
     pid: int | None = None
@@ -66,8 +68,12 @@ class StreamStatus(_Part):
     pictures: int = 0
     sound_blocks: int = 0
     format: dict[str, Any] = Field(default_factory=dict)
-    coverage: dict[str, float | None] = Field(default_factory=dict)
-    cost: dict[str, float] = Field(default_factory=dict, description="CPU seconds by detector.")
+    coverage: dict[str, float | None] = Field(
+        default_factory=dict, description="Share of the last minute's media seconds that each detector looked at."
+    )
+    looks: dict[str, float] = Field(default_factory=dict, description="Looks per media second by detector.")
+    cost: dict[str, float] = Field(default_factory=dict, description="CPU seconds per media hour by detector.")
+    blind: dict[str, str] = Field(default_factory=dict, description="Detectors that do not look, and why.")
     faults: dict[str, str] = Field(default_factory=dict, description="Detectors that were put aside, and why.")
     transport: dict[str, int] = Field(
         default_factory=dict, description="How often each indicator of TR 101 290 was raised, by name."
@@ -85,6 +91,21 @@ class DeliveryStatus(_Part):
     pending: int = Field(0, description="Events not yet acknowledged.")
     oldest: float = Field(0.0, description="Age in seconds of the oldest of them.")
     seq: int = 0
+    refused: int = Field(0, description="Times that the broker refused an event, in this run.")
+    unheard: int = Field(0, description="Events in a row, up to the last, that nobody at the broker subscribes to.")
+
+
+class RecentEvent(_Part):
+    """An event, as it is now."""
+
+    id: str
+    stream: str
+    defect: str
+    state: State
+    severity: Severity
+    start: Moment
+    end: Moment | None = None
+    duration: float = 0.0
 
 
 class Status(_Part):
@@ -105,9 +126,11 @@ class Status(_Part):
     rss: int = 0
     memory: int = 0
     config: str = ""
+    clock: str = Field("unknown", description="synchronised, unsynchronised or unknown: what the kernel says.")
     config_error: str = Field("", description="Why the last reload was refused.")
     delivery: DeliveryStatus = Field(default_factory=DeliveryStatus)
     streams: dict[str, StreamStatus] = Field(default_factory=dict)
+    recent: list[RecentEvent] = Field(default_factory=list, description="The last events, the latest change first.")
 
 
 class Health(IntEnum):
@@ -178,21 +201,37 @@ def _complaints(status: Status) -> Iterator[str]:
             yield f"stream {name}: {stream.state}: {stream.reason}"
         elif stream.signal in LOSSES:
             yield f"stream {name}: {LOSSES[stream.signal]}" + (f": {stream.reason}" if stream.reason else "")
+        if stream.degraded:
+            yield f"stream {name}: degraded: {stream.degraded}"
         for detector, fault in stream.faults.items():
-            yield f"stream {name}: detector {detector} is put aside: {fault}"
+            yield f"stream {name}: detector {detector} is put aside, blind: {fault}"
+        if unseeing := sorted(set(stream.blind) - set(stream.faults)):
+            yield f"stream {name}: blind: {_listed(stream, unseeing)}; the budget buys {stream.level_name!r} only"
     delivery = status.delivery
     if delivery.configured and not delivery.connected:
         yield f"broker: not connected; {delivery.pending} events wait" + (
             f": {delivery.reason}" if delivery.reason else ""
         )
     elif delivery.configured and delivery.oldest > UNACKNOWLEDGED:
-        yield f"broker: has not acknowledged an event for {delivery.oldest:.0f} s; {delivery.pending} wait"
+        yield f"broker: has not acknowledged an event for {delivery.oldest:.0f} s; {delivery.pending} wait" + (
+            f": {delivery.reason}" if delivery.reason else ""
+        )
+    elif delivery.configured and delivery.unheard:
+        yield f"broker: nobody subscribes to the events (the last {delivery.unheard}); start the collector"
     if status.over_budget:
         yield f"CPU: {status.cpu:.0%} of a core in use, above the budget of {status.budget:.0%} on the last rung"
     if status.rss > status.memory > 0:
         yield f"memory: {status.rss / 1e6:.0f} MB in use, above the budget of {status.memory / 1e6:.0f} MB"
     if status.config_error:
         yield f"configuration: the last reload was refused: {status.config_error}"
+
+
+def _listed(stream: StreamStatus, detectors: list[str]) -> str:
+    """The detectors by why they are blind, so that one reason is told once."""
+    return "; ".join(
+        f"{', '.join(name for name in detectors if stream.blind[name] == why)}: {why}"
+        for why in dict.fromkeys(stream.blind[name] for name in detectors)
+    )
 
 
 def _ago(seconds: float) -> str:

@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from signal import Signals
 from typing import Any
 
+from vqa_agent.backoff import doubled
 from vqa_agent.config import Config, StreamSection
 from vqa_agent.event import EventDraft
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
@@ -65,6 +66,7 @@ class WatchedStream:
         self.restarts = 0
         self._config = config or Config()
         self._level = 0
+        self._cores: float | None = None
         self._run: _Run | None = None
         self._failures = 0
         self._due = float("-inf")
@@ -89,7 +91,7 @@ class WatchedStream:
 
     def start(self, now: float) -> None:
         """Start the worker, if it is due."""
-        if self._run or self.state is State.ENDED or now < self._due:
+        if not self.is_due(now):
             return
         ours, theirs = CONTEXT.Pipe()
         task = Task(self.section, self._level, self._config)
@@ -98,6 +100,8 @@ class WatchedStream:
         theirs.close()
         self._run = _Run(process, ours, now, now)
         self._ended = None
+        if self._cores is not None:
+            self._send(SetLevel(self._level, self._cores))
 
     def take(self, now: float) -> list[EventDraft]:
         """Read what the worker has said; its events."""
@@ -129,7 +133,7 @@ class WatchedStream:
             self._let_go()
             self._failures += 1
             self.restarts += 1
-            delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** (self._failures - 1))
+            delay = doubled(FIRST_DELAY, self._failures, LONGEST_DELAY)
             self._due, self.state, self.reason = now + delay, State.RESTARTING, failure
             log.error("stream %s: its worker failed: %s; started again in %.0f s", self.name, failure, delay)
         elif now - self._run.since >= SOUND_RUN:
@@ -143,7 +147,22 @@ class WatchedStream:
     def set_level(self, index: int) -> None:
         """Look as closely as this rung of the ladder, now and after a restart."""
         self._level = index
-        self._send(SetLevel(index))
+        self._send(SetLevel(index, self._cores))
+
+    def allow(self, cores: float) -> None:
+        """Use at most so many cores: for a file that has no speed of its own."""
+        cores = round(cores, 2)
+        if cores != self._cores:
+            self._cores = cores
+            self._send(SetLevel(self._level, cores))
+
+    def is_due(self, now: float) -> bool:
+        """Whether its worker is to be started."""
+        return self._run is None and self.state is not State.ENDED and now >= self._due
+
+    def give_up(self, reason: str) -> None:
+        """Its worker counts as failed, for `reason`, at the next `check`, and is started again."""
+        self._ended = Ended(reason)
 
     def ask_to_stop(self) -> None:
         self._send(Stop())

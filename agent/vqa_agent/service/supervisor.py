@@ -16,20 +16,25 @@ from types import FrameType
 from vqa_agent import __version__
 from vqa_agent.config import Config, load
 from vqa_agent.errors import AgentError, ConfigError
+from vqa_agent.event import Event
+from vqa_agent.logs import fields
 from vqa_agent.publish import Outbox
-from vqa_agent.sample import Governor
 from vqa_agent.service import status as status_file
+from vqa_agent.service.clock import ClockWatch, step_notice
 from vqa_agent.service.herald import METRICS_INTERVAL, Herald
 from vqa_agent.service.ledger import Ledger
-from vqa_agent.service.meter import Meter, Use
 from vqa_agent.service.notify import Notifier
-from vqa_agent.service.report import delivery_status, stream_status
+from vqa_agent.service.report import Recent, delivery_status, stream_status
+from vqa_agent.service.steward import Steward
 from vqa_agent.service.stream import State, WatchedStream
 
 log = logging.getLogger(__name__)
 
 TICK = 1.0
 """Seconds between two looks at the workers, the budget and the status file."""
+
+STAGGER = 0.3
+"""Seconds between the starts of two workers."""
 
 PATIENCE = 2.0
 """Seconds that workers have to end by themselves before they are killed."""
@@ -38,8 +43,14 @@ GOODBYE = 1.5
 """Seconds for the last events to be delivered."""
 
 
-SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
-"""For the workers, which inherit the environment: threads of libraries would escape the budget."""
+FRUGAL = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
+"""For the workers, which inherit the environment: threads of libraries would escape the budget, and glibc's arenas, one
+for each thread, keep what was freed."""
 
 
 class Supervisor:
@@ -50,12 +61,13 @@ class Supervisor:
         self.config = load(path)
         self._status_path = _status_path(self.config)
         self._outbox = _open_outbox(self.config)
-        self._ledger = Ledger(self._outbox)
-        self._governor = Governor(self.config.budget.cpu)
-        self._meter = Meter()
-        self._use = Use()
+        self._clock = ClockWatch()
+        self._ledger = Ledger(self._outbox, lambda: self._clock.doubt)
+        self._steward = Steward(self.config)
+        self._next_start = float("-inf")
         self._notifier = Notifier()
         self._streams: dict[str, WatchedStream] = {}
+        self._recent = Recent()
         self._config_error = ""
         self._started = datetime.now(UTC)
         self._stop = self._reload = False
@@ -63,7 +75,7 @@ class Supervisor:
 
     def run(self) -> None:
         """Watch all streams until told to stop."""
-        os.environ.update(SINGLE_THREADED)
+        os.environ.update(FRUGAL)
         wake = self._listen_to_signals()
         self._close_what_a_killed_run_left()
         self._herald = Herald(self.config, self._outbox)
@@ -87,6 +99,8 @@ class Supervisor:
 
     def _wait(self, wake: socket.socket, seconds: float) -> None:
         waits_on = [each for stream in self._streams.values() for each in stream.waits_on]
+        if any(stream.is_due(monotonic()) for stream in self._streams.values()):
+            seconds = min(seconds, STAGGER)
         if wake in wait([wake, *waits_on], timeout=seconds):
             wake.recv(64)
 
@@ -102,33 +116,48 @@ class Supervisor:
                 self._ledger.recover(stream.name, now)
             elif stream.state is State.ENDED:
                 self._ledger.close(stream.name, "the file is over", now)
-            stream.start(moment)
+        self._start_one(moment)
         for event in self._ledger.commit():
-            log.info("stream %s: %s %s (%s)", event.stream, event.defect, event.state, event.severity)
+            self._note(event)
             if event.stream in self._streams:
                 self._tell_stream(self._streams[event.stream], now)
 
+    def _start_one(self, moment: float) -> None:
+        """Start a worker that is due, one after the other: each start costs most of a second of CPU."""
+        due = [stream for stream in self._streams.values() if stream.is_due(moment)]
+        if due and moment >= self._next_start:
+            self._next_start = moment + STAGGER
+            due[0].start(moment)
+
+    def _note(self, event: Event) -> None:
+        """For the person on site: in the status and in the journal."""
+        self._recent.note(event)
+        named = fields(STREAM=event.stream, DEFECT=event.defect, STATE=event.state, EVENT_ID=event.id)
+        log.info("stream %s: %s %s (%s)", event.stream, event.defect, event.state, event.severity, extra=named)
+
     def _tick(self) -> None:
         now, moment = datetime.now(UTC), monotonic()
-        workers = {name: stream.pid for name, stream in self._streams.items() if stream.pid is not None}
-        self._use = self._meter.measure(workers)
-        for name, level in self._governor.step(moment, self._use.total, self._use.by_stream).items():
-            self._streams[name].set_level(level)
+        self._steward.step(moment, self._streams)
+        if (large := self._steward.too_large(moment)) is not None:
+            self._streams[large.stream].give_up(large.reason)
+        if step := self._clock.step():
+            log.warning("the clock of this machine was moved by %.3f s", step)
+            self._ledger.enter([step_notice(step, self._clock.trust)])
         metrics_due = moment >= self._metrics_due
         for stream in self._streams.values():
             self._tell_stream(stream, now, again=metrics_due)
         if metrics_due:
             self._metrics_due = moment + METRICS_INTERVAL
-            self._herald.tell_metrics(self._use, list(self._streams.values()), now)
+            self._herald.tell_metrics(self._steward.use, list(self._streams.values()), now)
         self._write_status("running")
         self._feed_watchdog(moment)
 
     def _tell_stream(self, stream: WatchedStream, now: datetime, again: bool = False) -> None:
-        self._herald.tell_stream(stream, self._ledger.open_defects(stream.name), now, again)
+        self._herald.tell_stream(stream, self._ledger.open_defects(stream.name), now, again, self._steward.exhausted)
 
     def _feed_watchdog(self, moment: float) -> None:
-        """systemd is told that all is well only while every worker makes progress or is about to be started again."""
-        if all(stream.is_well(moment) for stream in self._streams.values()):
+        """systemd is told that all is well only while every worker makes progress or is due, and delivery lives."""
+        if self._herald.publisher.is_well and all(stream.is_well(moment) for stream in self._streams.values()):
             self._notifier.tell(WATCHDOG=1, STATUS=self._summary())
 
     def _summary(self) -> str:
@@ -152,18 +181,25 @@ class Supervisor:
             state=state,
             time=datetime.now(UTC),
             started=self._started,
-            cpu=round(self._governor.use, 3),
+            cpu=round(self._steward.cores, 3),
             budget=budget.cpu,
-            over_budget=self._governor.exhausted,
-            rss=self._use.rss,
+            over_budget=self._steward.exhausted,
+            rss=self._steward.use.rss,
             memory=budget.memory,
             config=str(self._path),
+            clock=self._clock.trust,
             config_error=self._config_error,
             delivery=delivery_status(self.config, self._outbox, self._herald.publisher.health),
             streams={
-                name: stream_status(stream, self._ledger.open_defects(name), self._use.by_stream.get(name, 0.0))
+                name: stream_status(
+                    stream,
+                    self._ledger.open_defects(name),
+                    self._steward.use.by_stream.get(name, 0.0),
+                    self._steward.exhausted,
+                )
                 for name, stream in self._streams.items()
             },
+            recent=self._recent.latest(),
         )
 
     # ---- the configuration, at start and again
@@ -171,7 +207,8 @@ class Supervisor:
     def _adopt(self, config: Config) -> None:
         """Watch the streams of `config`: those that did not change go on untouched."""
         wanted = {section.name: section for section in config.stream}
-        now, moment = datetime.now(UTC), monotonic()
+        now = datetime.now(UTC)
+        self._steward.adopt(config)
         for name, stream in list(self._streams.items()):
             if wanted.get(name) != stream.section:
                 self._drop(stream, "the configuration changed" if name in wanted else "the stream was removed", now)
@@ -180,10 +217,7 @@ class Supervisor:
         for name, section in wanted.items():
             if name not in self._streams:
                 self._streams[name] = WatchedStream(section, config)
-                self._streams[name].set_level(self._governor.level(name))
-                self._streams[name].start(moment)
-        self._governor.budget = config.budget.cpu
-        self._governor.follow({name: section.weight for name, section in wanted.items()})
+                self._streams[name].set_level(self._steward.level(name))
         self._ledger.commit()
 
     def _drop(self, stream: WatchedStream, reason: str, now: datetime) -> None:
@@ -215,11 +249,13 @@ class Supervisor:
 
     def _close_what_a_killed_run_left(self) -> None:
         try:
-            last_seen = status_file.read(self._status_path).time
+            before = status_file.read(self._status_path)
         except (OSError, ValueError):
-            last_seen = None
-        self._ledger.close_left_open(last_seen)
-        self._ledger.commit()
+            before = None
+        self._recent.remember(before.recent if before else [])
+        self._ledger.close_left_open(before.time if before else None)
+        for event in self._ledger.commit():
+            self._note(event)
 
     def _listen_to_signals(self) -> socket.socket:
         """Signals only set a flag; the socket that becomes readable ends the wait."""
@@ -247,10 +283,12 @@ class Supervisor:
             self._ledger.enter(stream.take(monotonic()))
             stream.kill()
         self._ledger.close_all("agent stopped", datetime.now(UTC))
-        self._ledger.commit()
+        for event in self._ledger.commit():
+            self._note(event)
         for stream in self._streams.values():
             self._tell_stream(stream, datetime.now(UTC), again=True)
         self._herald.say_goodbye(GOODBYE)
+        self._steward.close()
         self._write_status("stopped")
         self._outbox.close()
         log.info("stopped")

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import threading
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -21,6 +22,7 @@ import psutil
 
 from vqa_agent.capture import Capture, Source, open_source
 from vqa_agent.config import Config, StreamSection
+from vqa_agent.detect.coverage import CoverageMeter
 from vqa_agent.errors import AgentError
 from vqa_agent.event import draft
 from vqa_agent.infer import prefer
@@ -30,10 +32,15 @@ from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.sample import LADDER
+from vqa_agent.sample.throttle import Throttle
+from vqa_agent.service.limits import confine
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
 
 BEAT = 1.0
 """Seconds between heartbeats."""
+
+LATELY = 10
+"""Heartbeats for which pictures that were dropped as too late are told."""
 
 _MISSING = {"all": Signal.LOST, "video": Signal.NO_VIDEO, "audio": Signal.NO_AUDIO}
 
@@ -64,6 +71,10 @@ class Worker:
         self._stopping = threading.Event()
         self._signal, self._reason = Signal.STARTING, ""
         self._progress = monotonic()
+        self._throttle = Throttle()
+        self._latency = 0.0
+        self._late: deque[int] = deque([0], maxlen=LATELY + 1)
+        self._coverage = CoverageMeter(self._pipeline.suite)
         self._pictures = self._sound_blocks = 0
 
     def run(self) -> None:
@@ -72,7 +83,7 @@ class Worker:
         try:
             with open_source(self._source) as capture:
                 self._capture = capture
-                capture.skip_frame = self._pipeline.sampler.level.skip_frame
+                capture.level = self._pipeline.sampler.level
                 self._watch(capture)
             error = ""
         except AgentError as failure:
@@ -88,6 +99,9 @@ class Worker:
                 self._keeper.see(sample, outcome.findings)
             self._report(capture, outcome.decisions)
             self._progress = monotonic()
+            if isinstance(sample, Picture | Sound) and (self._source.live or self._source.realtime):
+                self._latency = max(self._latency, self._progress - capture.arrived)
+            self._throttle.pause(self._stopping)
             if self._stopping.is_set():
                 break
         if self._stopping.is_set():
@@ -140,18 +154,21 @@ class Worker:
             if self._capture is not None:
                 self._capture.close()
             return
+        self._throttle.cores = order.cores
         self._pipeline.sampler.index = order.index
         if self._capture is not None:
-            self._capture.skip_frame = LADDER[order.index].skip_frame
+            self._capture.level = LADDER[order.index]
 
     def _beat(self) -> Beat:
         process, suite, capture = psutil.Process(), self._pipeline.suite, self._capture
         used = resource.getrusage(resource.RUSAGE_SELF)
         accounts = suite.accounts
+        self._late.append(capture.statistics.late_pictures if capture else 0)
+        latency, self._latency = self._latency, 0.0
         return Beat(
             media_time=round(self._pipeline.media_time, 3),
             stalled=monotonic() - self._progress,
-            latency=round(capture.latency, 3) if capture else 0.0,
+            latency=round(latency, 3),
             level=self._pipeline.sampler.index,
             signal=self._signal,
             reason=self._reason,
@@ -160,8 +177,10 @@ class Worker:
             pictures=self._pictures,
             sound_blocks=self._sound_blocks,
             format=capture.format.detail() if capture else {},
-            coverage={name: suite.coverage(name) for name in accounts},
-            cost={name: round(account.cpu_seconds, 3) for name, account in accounts.items()},
+            behind=capture.behind if capture else False,
+            late=self._late[-1] - self._late[0],
+            late_pictures=self._late[-1],
+            coverage=self._coverage.measure(),
             faults={name: account.last_failure for name, account in accounts.items() if account.aside},
             transport=dict(capture.statistics.transport) if capture else {},
         )
@@ -182,5 +201,6 @@ def work(task: Task, pipe: Connection) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     signal.signal(signal.SIGHUP, lambda number, frame: None)
     set_up_logging(task.config.agent.log_level)
+    confine(task.config.budget.memory)
     prefer(task.config.infer.backend, task.config.agent.state_dir)
     Worker(task, pipe).run()

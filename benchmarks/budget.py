@@ -1,0 +1,198 @@
+"""Whether the budget of CPU is kept, what coverage it buys, and what is still found on each rung.
+
+    python -m benchmarks.budget [--budgets 30% 60% 100%] [--streams 1 4] [--seconds 40] [--file CLIP] [--plot FILE]
+
+First part: the daemon runs on 1080p30 material (a drawn clip, or FILE) that is looped and played in real time. The CPU
+of its whole tree of processes is read once a second from outside; told are the mean and the greatest average over 10 s
+as shares of the budget, after the start (10 s). Other load on the box takes CPU away, which is seen as latency and as
+pictures that were dropped, but changes what the tree itself uses little.
+
+Second part, in this process: a clip with defects of 5 s is looked at on every rung, with the rules of files; told are
+which were found and how long after their start, in media seconds, they were decided.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import mean
+from time import monotonic, sleep
+from typing import Any
+
+import psutil
+
+from benchmarks.clips import CACHE, clip_1080p30
+from vqa_agent.capture import Source, open_source
+from vqa_agent.detect.interface import Profile
+from vqa_agent.event import State
+from vqa_agent.pipeline import Pipeline, build_detectors
+from vqa_agent.sample import LADDER, Sampler
+from vqa_agent.simulate import defects, encode, scenes, sounds, spatial
+
+WINDOW = 10
+"""Seconds over which the budget is kept; the same time is left for the start."""
+
+DEFECTS = {"black": 5.0, "freeze": 17.0, "solid_color": 29.0, "chroma_loss": 41.0, "silence": 53.0}
+"""Start of each defect of the second part, in media seconds; each lasts `LASTS`."""
+
+LASTS, LENGTH = 5.0, 62.0
+
+
+@dataclass
+class Run:
+    """One run of the daemon: cores in use in each second, and the last status that it wrote."""
+
+    budget: str
+    streams: int
+    cores: list[float] = field(default_factory=list)
+    status: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        return float(self.budget.rstrip("%")) / 100
+
+    @property
+    def averages(self) -> list[float]:
+        settled = self.cores[WINDOW:]
+        return [mean(settled[begin : begin + WINDOW]) for begin in range(max(1, len(settled) - WINDOW + 1))]
+
+    def row(self) -> str:
+        streams = list(self.status["streams"].values())
+        latency = max(each["latency"] for each in streams)
+        coverage = [share for each in streams for share in each["coverage"].values() if share is not None]
+        levels = sorted(each["level"] for each in streams)
+        return (
+            f"| {self.budget} | {self.streams} | {mean(self.cores[WINDOW:]) / self.share:.2f} "
+            f"| {max(self.averages) / self.share:.2f} | {(max(self.averages) - self.share) * 100:+.1f} "
+            f"| {', '.join(map(str, levels))} | {mean(coverage):.2f} | {latency:.2f} s "
+            f"| {sum(each['late_pictures'] for each in streams)} | {self.status['rss'] / 1e6:.0f} MB |"
+        )
+
+
+def watch(budget: str, streams: int, seconds: int, clip: Path) -> Run:
+    """Run the daemon for `seconds`."""
+    run = Run(budget, streams)
+    with tempfile.TemporaryDirectory(prefix="vqa-budget-") as folder:
+        config = Path(folder) / "agent.toml"
+        stream = f'url = "{clip.resolve()}"\nloop = true\nrealtime = true\n'
+        sections = "".join(f'[[stream]]\nname = "s{number}"\n{stream}' for number in range(streams))
+        config.write_text(f'[agent]\nid = "bench"\nstate_dir = "{folder}"\n[budget]\ncpu = "{budget}"\n{sections}')
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "vqa_agent", "run", "--config", str(config)], stderr=subprocess.DEVNULL
+        )
+        try:
+            run.cores = list(_cores(psutil.Process(daemon.pid), seconds))
+            run.status = json.loads((Path(folder) / "status.json").read_text(encoding="utf-8"))
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            daemon.wait(15)
+    return run
+
+
+def _cores(root: psutil.Process, seconds: int) -> Iterator[float]:
+    """Cores that the tree below `root` used in each second; the time of ended processes is with their parents."""
+    before, moment = _spent(root), monotonic()
+    for _ in range(seconds):
+        sleep(1.0)
+        spent, now = _spent(root), monotonic()
+        yield (spent - before) / (now - moment)
+        before, moment = spent, now
+
+
+def _spent(root: psutil.Process) -> float:
+    total = 0.0
+    for process in (root, *root.children(recursive=True)):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def damaged_clip() -> Path:
+    """A 720p25 clip with a key picture a second and the defects one after the other."""
+    path = CACHE / "defects-720p25.ts"
+    if path.exists():
+        return path
+    CACHE.mkdir(parents=True, exist_ok=True)
+    pictures: Any = scenes.action(LENGTH, (1280, 720), rate=25)
+    for name, change in (("black", defects.black), ("freeze", defects.freeze), ("chroma_loss", spatial.grey)):
+        pictures = change(pictures, DEFECTS[name], DEFECTS[name] + LASTS)
+    pictures = defects.color(pictures, DEFECTS["solid_color"], DEFECTS["solid_color"] + LASTS, (20, 60, 200))
+    sound = defects.mute(sounds.speech(LENGTH), DEFECTS["silence"], DEFECTS["silence"] + LASTS)
+    unfinished = path.with_suffix(".part.ts")
+    encode.encode(unfinished, pictures, sound, options={"preset": "veryfast", "b": "3000000", "g": "25"})
+    return unfinished.rename(path)
+
+
+def delays(clip: Path, rung: int) -> dict[str, float]:
+    """Media seconds from the start of each defect to the decision, for those that were found on `rung`."""
+    pipeline = Pipeline(build_detectors(Profile.FILE), Profile.FILE, Sampler(rung))
+    found: dict[str, float] = {}
+    with open_source(Source("defects", str(clip), live=False)) as capture:
+        capture.level = LADDER[rung]
+        for sample in capture.samples():
+            for decision in pipeline.feed(sample).decisions:
+                began = DEFECTS.get(decision.defect)
+                if decision.state is State.OPEN and began is not None and abs(decision.start - began) < LASTS:
+                    found.setdefault(decision.defect, sample.end - began)
+    return found
+
+
+def print_delays() -> None:
+    clip = damaged_clip()
+    print("\n| Looks | found | " + " | ".join(DEFECTS) + " |\n|---|---|" + "---|" * len(DEFECTS))
+    for rung, level in enumerate(LADDER):
+        found = delays(clip, rung)
+        cells = [f"{found[name]:.1f} s" if name in found else "missed" for name in DEFECTS]
+        print(f"| {level.name} | {len(found)} of {len(DEFECTS)} | " + " | ".join(cells) + " |", flush=True)
+
+
+def plot(runs: list[Run], path: Path) -> None:
+    """The use of every run over time, as a share of its budget."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for run in runs:
+        rolling = [mean(run.cores[max(0, end - WINDOW) : end]) / run.share for end in range(1, len(run.cores) + 1)]
+        axes.plot(rolling, label=f"{run.budget}, {run.streams} streams", linewidth=1.2)
+    axes.axhline(1.0, color="black", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="seconds since the start", ylabel="average of 10 s / budget", ylim=(0, 2))
+    axes.legend(fontsize=8, ncols=2)
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--budgets", nargs="+", default=["30%", "60%", "100%"])
+    parser.add_argument("--streams", nargs="+", type=int, default=[1, 4])
+    parser.add_argument("--seconds", type=int, default=40)
+    parser.add_argument("--file", type=Path, help="material; by default a clip is drawn")
+    parser.add_argument("--plot", type=Path, help="draw the use over time into this file (needs matplotlib)")
+    options = parser.parse_args()
+    clip = options.file or clip_1080p30()
+    load = psutil.getloadavg()[0]
+    print(f"load of the box before: {load:.1f} on {psutil.cpu_count()} cores\n")
+    print("| Budget | Streams | mean / budget | greatest 10 s / budget | points above | rungs | coverage", end=" ")
+    print("| latency | too late | memory |\n|---|---|---|---|---|---|---|---|---|---|")
+    runs = []
+    for budget in options.budgets:
+        for streams in options.streams:
+            runs.append(watch(budget, streams, options.seconds, clip))
+            print(runs[-1].row(), flush=True)
+    if options.plot:
+        plot(runs, options.plot)
+    print_delays()
+
+
+if __name__ == "__main__":
+    main()
