@@ -87,6 +87,8 @@ class AvSync(Detector[AvSyncSettings]):
     [('out_of_sync', 200)]
     """
 
+    least_rate = 20.0
+
     def reset(self) -> None:
         self._listener = Listener()
         self._fragment: Fragment | None = None
