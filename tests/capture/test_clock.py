@@ -76,6 +76,18 @@ def test_segments_that_begin_anew_are_joined_without_a_hole(length: float) -> No
     assert max(abs(b - a - STEP) for a, b in itertools.pairwise(times)) < 0.05
 
 
+def test_sound_that_comes_back_just_before_a_jump_of_the_pictures_finds_them_again() -> None:
+    clock = MediaClock()
+    clock.stamp("audio", 0.0, STEP)
+    for number in range(250):
+        clock.stamp("video", number * STEP, STEP)
+    clock.stamp("audio", 9.1, STEP)
+    for number in range(250):
+        video = clock.stamp("video", 9.08 + number * STEP, STEP)
+        audio = clock.stamp("audio", 9.14 + number * STEP, STEP)
+    assert audio.time - video.time == pytest.approx(0.06)
+
+
 def test_a_missing_time_stamp_follows_the_one_before() -> None:
     assert [stamp.time for stamp in run([7.0, None, None, 7.12])] == pytest.approx([0.0, 0.04, 0.08, 0.12])
 

@@ -215,9 +215,10 @@ def test_a_detector_without_its_model_is_put_aside_at_once_and_the_others_go_on(
         return []
 
     seen: list[float] = []
+    common = {"reads": "video", "cost": "neural", "least_rate": 0.0, "wants": lambda sample, neural: True}
     detectors = [
-        SimpleNamespace(name="blind", reads="video", cost="neural", look=blind, close=list, reset=lambda: None),
-        SimpleNamespace(name="well", reads="video", cost="cheap", look=lambda picture: seen.append(picture.time) or ()),
+        SimpleNamespace(name="blind", look=blind, **common),
+        SimpleNamespace(name="well", look=lambda picture: seen.append(picture.time) or (), **common),
     ]
     suite = Suite(detectors)  # type: ignore[arg-type]
     for number in range(5):

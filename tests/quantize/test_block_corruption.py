@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 
 from quantize.block_corruption import coding, styles, truth
 from quantize.block_corruption.data import assemble, plan_batches, read_field, read_split
-from quantize.block_corruption.decide import Scored, choose_threshold, event_score
+from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score
 from quantize.block_corruption.drawn import DRAWINGS
 from quantize.block_corruption.material import Library, Source, find_sources, split_of
 from quantize.block_corruption.simulate import (
@@ -300,7 +301,8 @@ class TestDecision:
 
     def test_the_threshold_lies_above_the_worst_clean_clip(self) -> None:
         clips = [scored([0.2, 0.7, 0.8, 0.1]), scored([0.1, 0.99, 0.1, 0.2])]
-        assert 0.7 < choose_threshold(clips, 2, 5) < 0.9
+        odds = 0.7 / 0.3 * math.exp(MARGIN)
+        assert choose_threshold(clips, 2, 5) == pytest.approx(odds / (1 + odds))
 
 
 def scored(values: list[float]) -> Scored:

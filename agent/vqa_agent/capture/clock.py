@@ -19,6 +19,12 @@ MAX_STEP = 1.0
 MAX_BACK = 0.25
 """Seconds by which it may come too early: overlapping sound, rounded stamps."""
 
+SETTLED = 5.0
+"""Seconds after a jump within which a track may still send what belongs before it."""
+
+MAX_LAG = 1.5
+"""Seconds by which a track may stand behind the clock: tracks are interleaved, but a player holds no more."""
+
 MAX_TRACK_SKEW = 60.0
 """Seconds by which the first time stamp of a further track may differ from the clock."""
 
@@ -39,14 +45,17 @@ class MediaClock:
 
     def __init__(self, gaps_are_real: bool = False) -> None:
         self._gaps_are_real = gaps_are_real
-        self._offsets: list[float] = []
+        self._newest: float | None = None
+        self._jumped_at = 0.0
+        self._own: dict[str, float] = {}
         self._expected: dict[str, float] = {}
         self.now = 0.0
 
     def restart(self, at: float | None = None) -> None:
         """The input begins anew: the next time stamp stands for media second `at` (default: where the clock stands)."""
         self.now = self.now if at is None else max(self.now, at)
-        self._offsets.clear()
+        self._newest = None
+        self._own.clear()
         self._expected.clear()
 
     def stamp(self, track: str, source: float | None, duration: float) -> Stamp:
@@ -54,28 +63,41 @@ class MediaClock:
         due = self._expected.get(track)
         if source is None or not math.isfinite(source):
             return self._advance(track, self.now if due is None else due, duration, 0.0)
-        if not self._offsets:
-            self._offsets = [self.now - source]
-        early, late = (MAX_BACK, MAX_STEP) if due is not None else (MAX_TRACK_SKEW, MAX_TRACK_SKEW)
-        due = self.now if due is None else due
-        # A track that paused comes back where the clock stands, moved on by the others.
-        latest = math.inf if self._gaps_are_real else max(due, self.now) + late
-        times = [source + offset for offset in self._offsets]
-        fitting = [(abs(time - due), time) for time in times if due - early <= time <= latest]
-        if fitting:
-            return self._advance(track, min(fitting)[1], duration, 0.0)
-        due = max(due, self.now - MAX_STEP)
-        jump = source + self._offsets[0] - due
-        # Packets from before the jump may still follow on other tracks: the offset before stays known.
-        self._offsets = [due - source, self._offsets[0]]
+        if self._newest is None:
+            self._newest = self.now - source
+        offset = self._own.get(track)
+        if due is None or offset is None:
+            return self._join(track, source, duration, max(self.now, due or 0.0), MAX_TRACK_SKEW)
+        if due - MAX_BACK <= source + offset <= due + MAX_STEP:
+            if self.now - self._jumped_at > SETTLED and due <= source + self._newest <= self.now + MAX_STEP:
+                self._own[track] = offset = self._newest
+            return self._advance(track, source + offset, duration, 0.0)
+        return self._join(track, source, duration, due, MAX_STEP)
+
+    def _join(self, track: str, source: float, duration: float, due: float, allowed: float) -> Stamp:
+        """A track begins, pauses or jumps: where the newest relation of the others puts it, if that is sensible.
+
+        A track that paused comes back where the clock stands, moved on by the others.
+        """
+        assert self._newest is not None
+        time = source + self._newest
+        earliest = self.now - allowed if track not in self._own else max(due - MAX_BACK, self.now - MAX_LAG)
+        latest = math.inf if self._gaps_are_real else max(due, self.now) + allowed
+        jump = 0.0
+        if not earliest <= time <= latest:
+            due = due if due >= self.now - MAX_LAG else self.now
+            jump, time, self._newest = time - due, due, due - source
+            self._jumped_at = self.now
+        self._own[track] = self._newest
         wrapped = abs(abs(jump) - WRAP) <= MAX_STEP
-        return self._advance(track, due, duration, 0.0 if wrapped else jump)
+        return self._advance(track, time, duration, 0.0 if wrapped else jump)
 
     def locate(self, source: float) -> float | None:
         """The media second of time stamp `source` (seconds), without moving the clock; None before it has started."""
-        if not self._offsets:
+        if self._newest is None:
             return None
-        return max(0.0, min((source + offset for offset in self._offsets), key=lambda time: abs(time - self.now)))
+        offsets = {self._newest, *self._own.values()}
+        return max(0.0, min((source + offset for offset in offsets), key=lambda time: abs(time - self.now)))
 
     def _advance(self, track: str, time: float, duration: float, jump: float) -> Stamp:
         time = max(0.0, time)

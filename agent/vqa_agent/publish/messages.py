@@ -105,7 +105,9 @@ class Metrics(Message):
         0, description="Events in a row, up to the last, that the broker took but had no subscriber for.", ge=0
     )
     streams: dict[str, dict[str, float | int | str | None]] = Field(description="Figures of each stream.")
-    detectors: dict[str, dict[str, DetectorFigures]] = Field(description="Figures of each detector, by stream.")
+    detectors: dict[str, dict[str, DetectorFigures]] = Field(
+        default_factory=dict, description="Figures of each detector, by stream."
+    )
 
 
 class ReplayRequest(Message):
