@@ -1,6 +1,6 @@
 """CPU of the whole analysis against decoding alone, and the memory of one worker.
 
-    python -m benchmarks.decode_ratio [FILE] [--runs 5]
+    python -m benchmarks.decode_ratio [FILE] [--runs 5] [--only a,b]
 
 Both sides run as processes of their own, in turn, on the same file (by default a drawn 1080p30 H.264 clip): plain
 decoding of pictures and sound with PyAV on one thread, and `vqa-agent analyze` with every detector at full rate.
@@ -56,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", type=Path, help="a clip; by default one is drawn")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", default="", help="these detectors alone; by default all at full rate")
     options = parser.parse_args()
     file = str(options.file or subprocess.check_output([sys.executable, "-c", CLIP], text=True).strip())
 
@@ -66,7 +67,7 @@ def main() -> None:
     ratios, rss = [], []
     for run in range(options.runs):
         decoding = measure([*python, DECODE, file])
-        analysis = measure([sys.executable, "-m", "vqa_agent", "analyze", "--json", file])
+        analysis = measure([sys.executable, "-m", "vqa_agent", "analyze", "--json", "--only", options.only, file])
         ratio = (analysis.cpu - analyse_start) / (decoding.cpu - decode_start)
         ratios.append(ratio)
         rss.append(analysis.rss)
