@@ -25,6 +25,7 @@ def log(tmp_path: Path) -> Iterator[logging.Logger]:
     log = logging.getLogger("tests.logs")
     handler = JournalHandler(tmp_path / "socket")
     log.addHandler(handler)
+    log.setLevel(logging.INFO)
     yield log
     log.removeHandler(handler)
     handler.close()
