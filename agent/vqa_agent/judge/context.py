@@ -17,6 +17,7 @@ PICTURE_LOST = frozenset({"all", "video"})
 SOUND_LOST = frozenset({"all", "audio"})
 
 SUPPRESSED_BY: dict[str, tuple[str, ...]] = {
+    "stream_errors": ("signal_loss",),
     "solid_color": ("black",),
     "freeze": ("black", "solid_color", "test_pattern"),
     "stutter": ("freeze", "black", "solid_color", "flash", "tearing", "stream_errors"),
