@@ -136,7 +136,7 @@ class ColorShift(Detector[ColorShiftSettings]):
 
     def look(self, picture: Picture) -> Iterable[Finding]:
         self._watch.follow(picture)
-        if picture.small_chroma is None or not self._pace.due(picture.time):
+        if picture.chroma is None or not self._pace.due(picture.time):
             return
         colours = cell_colours(picture)
         since = self._watch.see(picture.time, colours, layout(picture))
