@@ -115,17 +115,18 @@ class ColorShift(Detector[ColorShiftSettings]):
     """Sees: all colours that turn at once: a wrong white balance, a wrong matrix, swapped colour planes, a turned hue.
 
     Formula: chroma is averaged over 18 x 32 cells, five times a second. It has shifted when, within a scene (no cut,
-    and still the same scene 0.6 s later), at least 30 % of the coloured cells (4 codes from neutral) move by
-    `distance` or more from one look to the next, three times as far as the scene's own movement takes them, while the
-    light stays as it is (median change of luma at most 12 codes) and one map of luma and chroma explains 60 % of the
-    change: equipment treats all parts of a picture alike, lamps do not. In other light too where the colours move by
-    four times `distance`, one map explains 93 % and a mere change of exposure does not. It ends when the colours come back, or turn
-    again, and at a cut.
+    and still the same scene 0.6 s later), at least 30 % of the coloured cells (4 codes from neutral) move by `distance`
+    or more from one look to the next, three times as far as the scene's own movement takes them, while the light stays
+    as it is (median change of luma at most 12 codes) and one map of luma and chroma explains 60 % of the change:
+    equipment treats all parts of a picture alike, lamps do not. In other light too where the colours move by four times
+    `distance`, one map explains 93 % and a mere change of exposure does not. It ends when the colours come back, or
+    turn again, and at a cut.
 
     Settings: raise `distance` to see gross shifts only; a hue turned by 30 degrees moves skin by 5 codes.
 
-    Mistakes: a colour effect within a scene; a stage whose whole light turns to another colour at once. Misses: a cast that comes slowly, at a cut, or is there from the start
-    (a scene may be lit in any colour); shifts of pictures with little colour.
+    Mistakes: a colour effect within a scene; a stage whose whole light turns to another colour at once. Misses: a cast
+    that comes slowly, at a cut, or is there from the start (a scene may be lit in any colour); shifts of pictures with
+    little colour.
 
     Source: chroma against the scene's own just before, as no absolute limit exists in the field.
 
