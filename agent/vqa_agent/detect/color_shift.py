@@ -38,6 +38,9 @@ NEUTRAL = 0.5
 KEPT = 0.5
 """Less than this share of the colour left is a loss of colour, not a shift."""
 
+FAINT = 0.1
+"""Less than this share of the colour there before is a return of colour, not a shift."""
+
 LIGHT = 12.0
 """Codes by which the median cell's luma may change: more is a change of light, unless the shift is `GROSS`."""
 
@@ -72,7 +75,7 @@ class ColourWatch(Watch[Colours]):
 
     def excess(self, reference: Colours, value: Colours) -> float:
         before, after = saturation(reference), saturation(value)
-        if before.mean() < NEUTRAL or after.mean() < KEPT * before.mean():
+        if before.mean() < max(NEUTRAL, FAINT * after.mean()) or after.mean() < KEPT * before.mean():
             return 0.0
         return self._turned(reference, value)
 
