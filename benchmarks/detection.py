@@ -25,6 +25,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from benchmarks.other_generator import VARIANTS
 from benchmarks.results import Event, Result, Results, misses, report
 from benchmarks.traps import SIZE, TRAPS, Trap
 from vqa_agent.capture import Source, open_source
-from vqa_agent.detect import Profile
+from vqa_agent.detect import Detector, Profile
 from vqa_agent.errors import InputError
 from vqa_agent.event import State
 from vqa_agent.judge import Decision
@@ -82,7 +83,7 @@ class Job:
 
 def analyse(file: Path, profiles: Sequence[Profile]) -> tuple[list[list[Event]], float]:
     """The closed events of a file in each profile, from one decoding, and how long it is in media seconds."""
-    pipelines = [Pipeline(build_detectors(profile), profile) for profile in profiles]
+    pipelines = [Pipeline(_fresh(profile), profile) for profile in profiles]
     decisions: list[list[Decision]] = [[] for _ in pipelines]
     with open_source(Source(name=file.stem, url=str(file), live=False)) as capture:
         for sample in capture.samples():
@@ -91,6 +92,19 @@ def analyse(file: Path, profiles: Sequence[Profile]) -> tuple[list[list[Event]],
     for pipeline, mine in zip(pipelines, decisions, strict=True):
         mine += pipeline.finish().decisions
     return [_closed(mine) for mine in decisions], pipelines[0].media_time
+
+
+def _fresh(profile: Profile) -> list[Detector[Any]]:
+    """All detectors, new again: to load the networks anew takes as long as to look at some seconds of pictures."""
+    built = _built(profile)
+    for detector in built:
+        detector.reset()
+    return built
+
+
+@cache
+def _built(profile: Profile) -> list[Detector[Any]]:
+    return build_detectors(profile)
 
 
 def _closed(decisions: list[Decision]) -> list[Event]:
