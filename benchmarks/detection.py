@@ -217,7 +217,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--media", type=Path, required=True)
     parser.add_argument("--parts", type=lambda text: text.split(","), default=["ours", "other", "clean"])
-    parser.add_argument("--profiles", type=lambda text: [Profile(part) for part in text.split(",")], default=[*Profile])
+    parser.add_argument(
+        "--profiles",
+        type=lambda text: [Profile(part) for part in text.split(",")],
+        default=[Profile.FILE, Profile.LIVE],
+    )
     parser.add_argument("--only", type=lambda text: text.split(","), default=[])
     parser.add_argument("--materials", type=int, default=3)
     parser.add_argument("--live-materials", type=int, default=1)
