@@ -134,13 +134,13 @@ def full_range(
     """
     grade: Plane | None = None
     for number, image in enumerate(images):
-        planes = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV_I420)
+        planes = np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV_I420), np.uint8)
         luma = planes[: image.shape[0]]
         grade = _grade(luma) if grade is None else grade
         luma[:] = cv2.LUT(luma, grade)
         if start <= number / rate < end:
             luma[:] = np.clip((luma - 125.5) * gain + 125.5, 0, 255)
-        yield av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
+        yield av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
 def _grade(luma: Plane) -> Plane:
