@@ -49,6 +49,8 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
     """`data`, changed in one to five places."""
     changed = bytearray(data)
     for _ in range(rng.randint(1, 5)):
+        if not changed:
+            break
         place, length = rng.randrange(len(changed)), rng.choice((1, 4, 188, 2000))
         match rng.randrange(6):
             case 0:

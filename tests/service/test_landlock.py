@@ -145,7 +145,7 @@ def test_sealed_workers_watch_files_and_programs(
     (tmp_path / "agent.d" / "debug.toml").write_text('[agent]\nlog_level = "debug"\n')
     running = agent(
         f'[[stream]]\nname = "file"\nurl = "{clip}"\nloop = true\nrealtime = true\n[stream.defects.black]\n'
-        f'set_time = 0.5\n[[stream]]\nname = "program"\ncommand = ["sh", "-c", "exec sleep 60 | cat {clip} -"]\n'
+        f'set_time = 0.5\n[[stream]]\nname = "program"\ncommand = ["sh", "-c", "while cat {clip}; do sleep 1; done"]\n'
     )
     for name in ("file", "program"):
         sealed = f"stream {name}: sealed by version {landlock.version()} of Landlock"
