@@ -136,6 +136,34 @@ def test_what_else_streams_need(tmp_path: Path) -> None:
     assert tmp_path in program.folders
 
 
+KEEPING = """
+import sys
+from datetime import UTC, datetime
+from vqa_agent.config import validate
+from vqa_agent.learning import SampleStore
+from vqa_agent.service.limits import seal
+
+config = validate({"agent": {"state_dir": sys.argv[1]}, "samples": {"enabled": True},
+                   "stream": [{"name": "main", "url": "udp://127.0.0.1:5000"}]})
+seal(config.stream[0], config)
+store = SampleStore(config.samples_directory, 100_000)
+known = {"kind": "picture", "stream": "main", "detector": "blur", "time": datetime.now(UTC), "start": 0, "end": 1}
+for number in range(6):
+    store.add({"png": bytes(20_000)}, **known, score=0.5, uncertainty=0.9 - number / 10)
+store.add({"png": bytes(20_000)}, **known, score=0.5, uncertainty=0.99)
+print(*(sample.uncertainty for sample in store.samples()))
+open(sys.argv[1] + "/elsewhere", "w")
+"""
+
+
+@needs_landlock
+def test_a_sealed_worker_keeps_and_drops_samples_and_writes_nothing_beside_them(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", KEEPING, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["0.99", "0.9", "0.8", "0.7"], done.stderr
+    assert "PermissionError" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["samples"]
+
+
 @needs_landlock
 @pytest.mark.mosquitto
 def test_sealed_workers_watch_files_and_programs(
