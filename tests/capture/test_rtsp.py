@@ -6,6 +6,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from time import monotonic, sleep
 
 import pytest
 
@@ -20,6 +21,7 @@ class RtspServer:
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.answers: dict[str, bytes] = {"OPTIONS": b"200 OK"}
         self.asked: list[str] = []
+        self.drip = 0.0
         known = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -30,6 +32,9 @@ class RtspServer:
                     known.asked.append(request + "".join(fields))
                     method, url, _ = request.split()
                     answer = known.answers.get(url, known.answers.get(method, b"404 Not Found"))
+                    while known.drip:
+                        self.wfile.write(b"x")
+                        sleep(known.drip)
                     self.wfile.write(b"RTSP/1.0 %s\r\n%s\r\n" % (answer, sequence.encode()))
 
         self.server = socketserver.ThreadingTCPServer((host, 0), Handler)
@@ -109,6 +114,15 @@ def test_what_is_no_redirect_is_left_to_ffmpeg(servers: tuple[RtspServer, RtspSe
     camera.answers["DESCRIBE"] = answer
     guard = Guard(f"{camera.url}/1", {}, (), 0.5)
     assert rtsp.destination(f"{camera.url}/1", guard) == f"{camera.url}/1"
+
+
+def test_a_server_that_drips_is_given_up(servers: tuple[RtspServer, RtspServer]) -> None:
+    camera, _ = servers
+    camera.drip = 0.05
+    began = monotonic()
+    with pytest.raises(TimeoutError):
+        rtsp.destination(camera.url, Guard(camera.url, {}, (), 0.5))
+    assert monotonic() - began < 3.0
 
 
 def test_a_server_that_closes_at_once_is_left_to_ffmpeg(servers: tuple[RtspServer, RtspServer]) -> None:

@@ -26,6 +26,7 @@ METHODS = ("OPTIONS", "DESCRIBE")
 
 LONGEST_LINE = 8192
 MOST_LINES = 100
+LONGEST_BODY = 65536
 
 
 def destination(url: str, guard: Guard) -> str:
@@ -35,7 +36,7 @@ def destination(url: str, guard: Guard) -> str:
         location = ""
         connection, parts = guard.connect(url, RTSP)
         # What breaks off here does so again for FFmpeg, which says why.
-        with suppress(ConnectionError), _secured(connection, parts) as secured, _ended(secured):
+        with suppress(ConnectionError), _secured(connection, parts) as secured, _limited(secured):
             location = _redirect(secured, parts)
         if not location:
             return _with_user(parts, user) if user and guard.trusts(parts) else url
@@ -50,25 +51,25 @@ def _redirect(connection: socket.socket, parts: SplitResult) -> str:
         for number, method in enumerate(METHODS, 1):
             request = f"{method} {target} RTSP/1.0\r\nCSeq: {number}\r\nUser-Agent: vqa-agent\r\n\r\n"
             connection.sendall(request.encode())
-            status, location = _answer(answers)
+            status, fields = _answer(answers)
             if 300 <= status < 400:
-                return location
-            if status != 200:
+                return fields.get("location", "")
+            if status != 200 or method == METHODS[-1]:
                 break
+            length = fields.get("content-length", "")
+            answers.read(min(int(length), LONGEST_BODY) if length.isdecimal() else 0)
     return ""
 
 
-def _answer(answers: BinaryIO) -> tuple[int, str]:
-    """Status and Location of an answer; 0 where it is not one of RTSP. Its body is passed over."""
+def _answer(answers: BinaryIO) -> tuple[int, dict[str, str]]:
+    """Status and header of an answer; 0 where it is not one of RTSP."""
     lines = list(_head(answers))
     version, _, rest = (lines[0] if lines else "").partition(" ")
     status = rest.partition(" ")[0]
     if not version.startswith("RTSP/") or not status.isdecimal():
-        return 0, ""
+        return 0, {}
     fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-    length = fields.get("content-length", "")
-    answers.read(min(int(length), LONGEST_LINE) if length.isdecimal() else 0)
-    return int(status), fields.get("location", "")
+    return int(status), fields
 
 
 def _head(answers: BinaryIO) -> Iterator[str]:
@@ -94,11 +95,20 @@ def _secured(connection: socket.socket, parts: SplitResult) -> socket.socket:
 
 
 @contextmanager
-def _ended(connection: socket.socket) -> Iterator[None]:
-    """Ends the connection after its timeout, however slowly a server goes on."""
-    timer = threading.Timer(connection.gettimeout() or 0.0, connection.shutdown, (socket.SHUT_RDWR,))
+def _limited(connection: socket.socket) -> Iterator[None]:
+    """Ends the connection after its timeout, however slowly a server goes on. Raises TimeoutError then."""
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        with suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    timer = threading.Timer(connection.gettimeout() or 0.0, end)
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+    if ended.is_set():
+        raise TimeoutError
