@@ -10,12 +10,16 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vqa_agent.detect.interface import Detector, Finding, Profile, Rule, Settings, register
-from vqa_agent.hearing import AFTER, BEFORE, Heard, Listener, Segments, measures
+from vqa_agent.hearing import AFTER, BEFORE, Heard, Listener, Segments, hum_level, measures
 from vqa_agent.infer import Model, open_model, uncertainty
 from vqa_agent.media import Sound
 
 NONE = "none"
 PREFIX = "audio_"
+HUM = "audio_hum"
+
+HUM_DBFS = -55.0
+"""Hum that goes on at a lower level than this is no alarm: many a sound recording has it."""
 
 
 class AudioArtifactsSettings(Settings):
@@ -53,13 +57,15 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
     over the 5 s before and the 2 s after, so that an answer comes 2 s late. The model gives a probability for each
     defect; `label` is the defect that exceeds its threshold by most, or none. The worst channel counts, the effects
     channel (LFE) does not. An event needs more: odds that exceed the threshold's by `margin`, in 5 of 8 seconds (in a
-    file 3 of 5).
+    file 3 of 5); and of hum, that the same multiples of 50 or 60 Hz go on for 5 s, in the pauses too, at the phase and
+    the level that they had, and at -55 dBFS or more.
 
     Settings: raise `margin` (natural log of the odds) to forgive more.
 
     Mistakes: noise that belongs to the scene (rain, surf, air conditioning), effects that sound like a fault by
     intent (a record's crackle, a fuzz pedal), hum of a machine in the picture that is fed by the mains. Misses: hum
-    more than about 30 dB below the programme, slight clipping that a codec has rounded since, seconds below -75 dBFS.
+    more than about 30 dB below the programme or below -55 dBFS, slight clipping that a codec has rounded since,
+    seconds below -75 dBFS.
 
     Source: five classes on segments of 1 s as in "A no-reference model for detecting audio artifacts using pretrained
     audio neural networks" (WACV 2022); steadiness of hum after Brandt and Bitzer (JAES 62, 2014). Data, scores and
@@ -107,13 +113,12 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
 
     def _judge(self) -> Finding:
         """The finding about the next second that has not been judged."""
-        second = self._seconds[self._next]
-        scores = self._scores(self._next)
+        finding = self._finding(self._next)
         self._next += 1
         if (past := self._next - BEFORE) > 0:
             del self._seconds[:past]
             self._next -= past
-        return self._finding(second, scores)
+        return finding
 
     def _scores(self, index: int) -> dict[str, tuple[float, str]]:
         """Each defect's greatest probability, and the channel that has it."""
@@ -125,7 +130,17 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
                 best[defect] = max(best[defect], (value, channel))
         return best
 
-    def _finding(self, second: _Second, scores: dict[str, tuple[float, str]]) -> Finding:
+    def _alarming(self, defect: str, channel: str, index: int, over: float) -> bool:
+        """Whether second `index` counts towards an event; `over` are the odds beyond the threshold's."""
+        if over < self.settings.margin:
+            return False
+        return defect != HUM or self._hum_level(channel, index) >= HUM_DBFS
+
+    def _hum_level(self, channel: str, index: int) -> float:
+        return hum_level([second.heard.get(channel) for second in self._seconds], index)
+
+    def _finding(self, index: int) -> Finding:
+        second, scores = self._seconds[index], self._scores(index)
         over = {defect: _odds(score) - _odds(self._limit(defect)) for defect, (score, _) in scores.items()}
         parts = tuple(
             Finding(
@@ -133,7 +148,7 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
                 second.start,
                 second.end,
                 score,
-                over[defect] >= self.settings.margin,
+                self._alarming(defect, channel, index, over[defect]),
                 detail={"channel": channel},
                 defect=defect,
             )

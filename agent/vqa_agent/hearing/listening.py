@@ -16,6 +16,9 @@ from vqa_agent.media import Samples
 BEFORE, AFTER = 5, 2
 """Seconds before and after the one judged that are looked at beside it: 8 s with its own."""
 
+HUM_SPANS = ((BEFORE, AFTER), (4, 0), (AFTER, AFTER))
+"""Seconds before and after through which hum may go on: the sound may begin or end there, or the hum."""
+
 ROWS = BANDS + residual.ROWS + 1
 """Rows of the picture of a second: band levels, the predictor's residual, flat tops."""
 
@@ -77,6 +80,12 @@ class Listener:
             float(level),
             self._mains.trace(wave),
         )
+
+
+def hum_level(seconds: Sequence[Heard | None], index: int) -> float:
+    """dBFS of the hum that goes on through 5 s or more with second `index` among them; -inf where there is none."""
+    spans = [seconds[max(0, index - before) : index + after + 1] for before, after in HUM_SPANS]
+    return max(mains.steady_level([heard.trace for heard in span if heard is not None]) for span in spans)
 
 
 def measures(seconds: Sequence[Heard | None], index: int) -> NDArray[np.float32]:

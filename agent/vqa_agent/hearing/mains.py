@@ -9,7 +9,7 @@ Steadiness over quantiles of frames follows Brandt and Bitzer, "Automatic detect
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,17 @@ BESIDE = (-5, -4, 4, 5)
 
 _lines = np.array([round(mains * k / 2.5) for mains in MAINS for k in range(1, MULTIPLES + 1)])
 _beside = _lines[:, None] + np.array(BESIDE)
-_allowed = np.abs(OFFSETS[:, None]) <= np.tile(0.13 + 0.06 * np.arange(1, MULTIPLES + 1), len(MAINS))
-"""(offsets, lines): mains drift by up to 0.2 Hz, and a multiple by more."""
+_drift = np.tile(0.13 + 0.06 * np.arange(1, MULTIPLES + 1), len(MAINS))
+"""(lines,) Hz: mains drift by up to 0.2 Hz, and a multiple by more."""
+
+_allowed = np.abs(OFFSETS[:, None]) <= _drift
+
+COHERENT = 0.7
+"""Length of the mean of the turns from one second to the next, at least, of a line that hums on."""
+
+KEPT_DB = 6.0
+"""From the lowest quarter of its windows to the highest tenth the level of a line that hums on rises no further: music
+on the same line leaves gaps or decays."""
 
 MEASURES = len(MAINS) * (5 * MULTIPLES + 5)
 
@@ -115,6 +124,24 @@ def measure(traces: Mapping[int, Trace], own: int, programme: float) -> NDArray[
         parts.append((float(sure[part].sum()), np.concatenate([*lists, summary])))
     parts.sort(key=lambda part: -part[0])
     return np.concatenate([part for _, part in parts]).astype(np.float32)
+
+
+def steady_level(traces: Sequence[Trace]) -> float:
+    """dBFS of what hums on through all these seconds, in the pauses of the programme too; -inf where nothing does.
+
+    It is the sum of the multiples of 50 Hz, or of 60 Hz, whose phase each second turns on by what the drift of mains
+    allows, and whose level stays.
+    """
+    if len(traces) < 2:
+        return -np.inf
+    phase = np.stack([trace.phase for trace in traces])
+    turn = np.mean(phase[1:] * np.conj(phase[:-1]), axis=(0, 1))
+    power = np.concatenate([trace.power for trace in traces])
+    low, high = np.quantile(power, (0.25, 0.9), axis=0)
+    steady = (np.abs(turn) >= COHERENT) & (np.abs(np.angle(turn)) <= 2 * np.pi * _drift)
+    steady &= high <= low * 10 ** (KEPT_DB / 10)
+    greatest = float((low * steady).reshape(len(MAINS), -1).sum(axis=1).max())
+    return 10 * float(np.log10(greatest)) if greatest > 0 else -np.inf
 
 
 def _kept(traces: Mapping[int, Trace]) -> NDArray[np.float32]:
