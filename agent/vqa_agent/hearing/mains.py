@@ -136,9 +136,12 @@ def steady_level(traces: Sequence[Trace]) -> float:
         return -np.inf
     phase = np.stack([trace.phase for trace in traces])
     turn = np.mean(phase[1:] * np.conj(phase[:-1]), axis=(0, 1))
+    # A whole hertz beside, as G1 is, turns back to the same phase each second, but not from window to window.
+    short = np.angle(np.mean(phase[:, 1:] * np.conj(phase[:, :-1]), axis=(0, 1)))
     power = np.concatenate([trace.power for trace in traces])
     low, high = np.quantile(power, (0.25, 0.9), axis=0)
     steady = (np.abs(turn) >= COHERENT) & (np.abs(np.angle(turn)) <= 2 * np.pi * _drift)
+    steady &= np.abs(short) <= 2 * np.pi * 0.5 * (traces[0].moments[1] - traces[0].moments[0])
     steady &= high <= low * 10 ** (KEPT_DB / 10)
     greatest = float((low * steady).reshape(len(MAINS), -1).sum(axis=1).max())
     return 10 * float(np.log10(greatest)) if greatest > 0 else -np.inf
