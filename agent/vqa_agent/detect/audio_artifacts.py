@@ -126,21 +126,24 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
     def _scores(self, index: int) -> dict[str, tuple[float, str]]:
         """Each defect's greatest probability, and the channel that has it."""
         best = dict.fromkeys(self.defects, (0.0, ""))
-        for channel, heard in self._seconds[index].heard.items():
-            told = measures([second.heard.get(channel) for second in self._seconds], index)
-            (values,) = self._network.run(heard.picture[None, :, None], told[None])
-            for defect, value in zip(self.defects, values[0].tolist(), strict=True):
+        heard = self._seconds[index].heard
+        if not heard:
+            return best
+        told = [measures(self._course(channel), index) for channel in heard]
+        (values,) = self._network.run(np.stack([each.picture[:, None] for each in heard.values()]), np.stack(told))
+        for channel, row in zip(heard, values.tolist(), strict=True):
+            for defect, value in zip(self.defects, row, strict=True):
                 best[defect] = max(best[defect], (value, channel))
         return best
+
+    def _course(self, channel: str) -> list[Heard | None]:
+        return [second.heard.get(channel) for second in self._seconds]
 
     def _alarming(self, defect: str, channel: str, index: int, over: float) -> bool:
         """Whether second `index` counts towards an event; `over` are the odds beyond the threshold's."""
         if over < self.settings.margin + SURER.get(defect, 0.0):
             return False
-        return defect != HUM or self._hum_level(channel, index) >= HUM_DBFS
-
-    def _hum_level(self, channel: str, index: int) -> float:
-        return hum_level([second.heard.get(channel) for second in self._seconds], index)
+        return defect != HUM or hum_level(self._course(channel), index) >= HUM_DBFS
 
     def _finding(self, index: int) -> Finding:
         second, scores = self._seconds[index], self._scores(index)

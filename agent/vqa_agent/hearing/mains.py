@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,10 +150,17 @@ def steady_level(traces: Sequence[Trace]) -> float:
 
 def _kept(traces: Mapping[int, Trace]) -> NDArray[np.float32]:
     """(lines,) how well the phase of each line keeps to the allowed frequency that suits it best, 0 to 1."""
-    moments = np.concatenate([trace.moments + number for number, trace in traces.items()])
+    first = min(traces)
+    turn = _turns(tuple(number - first for number in traces), tuple(traces[first].moments.tolist()))
     phase = np.concatenate([trace.phase for trace in traces.values()])
-    turn = np.exp(-2j * np.pi * OFFSETS[:, None] * moments).astype(np.complex64)
-    return np.asarray(np.max(np.abs(turn @ phase) * _allowed, axis=0) / len(moments), dtype=np.float32)
+    return np.asarray(np.max(np.abs(turn @ phase) * _allowed, axis=0) / len(phase), dtype=np.float32)
+
+
+@lru_cache(maxsize=32)
+def _turns(seconds: tuple[int, ...], moments: tuple[float, ...]) -> NDArray[np.complex64]:
+    """(offsets, windows) by which each offset turns the phase until each window of these seconds."""
+    clock = np.add.outer(seconds, moments).ravel()
+    return np.asarray(np.exp(-2j * np.pi * OFFSETS[:, None] * clock), dtype=np.complex64)
 
 
 def _decibels(ratio: NDArray[np.float32]) -> NDArray[np.float32]:
