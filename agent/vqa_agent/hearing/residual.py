@@ -102,7 +102,7 @@ def _envelope(wave: NDArray[np.float32]) -> NDArray[np.float32]:
 def _buzz(envelope: NDArray[np.float32]) -> NDArray[np.float32]:
     """(BUZZ,) dB by which the envelope of the whole second pulses more at these frequencies than beside them."""
     spectrum = np.fft.rfft(np.log(envelope))
-    power = spectrum.real**2 + spectrum.imag**2
+    power = spectrum.real**2 + spectrum.imag**2 + np.float32(1e-3)
     return np.asarray(10 * np.log10(power[BUZZ] / power[_around].mean(axis=1) + 1e-3), dtype=np.float32)
 
 
