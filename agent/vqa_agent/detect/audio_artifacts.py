@@ -127,13 +127,10 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
     def _scores(self, index: int) -> dict[str, tuple[float, str]]:
         """Each defect's greatest probability, and the channel that has it."""
         best = dict.fromkeys(self.defects, (0.0, ""))
-        heard = self._seconds[index].heard
-        if not heard:
-            return best
-        told = [measures(self._course(channel), index) for channel in heard]
-        (values,) = self._network.run(np.stack([each.picture[:, None] for each in heard.values()]), np.stack(told))
-        for channel, row in zip(heard, values.tolist(), strict=True):
-            for defect, value in zip(self.defects, row, strict=True):
+        for channel, heard in self._seconds[index].heard.items():
+            told = measures(self._course(channel), index)
+            (values,) = self._network.run(heard.picture[None, :, None], told[None])
+            for defect, value in zip(self.defects, values[0].tolist(), strict=True):
                 best[defect] = max(best[defect], (value, channel))
         return best
 

@@ -94,7 +94,7 @@ def _grid(ordered: NDArray[np.float32], top: float) -> NDArray[np.float32]:
     distinct = np.count_nonzero(gaps > 1e-7) + 1
     apart = gaps[::SPARSE]
     apart = apart[apart > 1e-7]
-    middle = float(np.median(apart)) if len(apart) else 1e-7
+    middle = float(np.partition(apart, len(apart) // 2)[len(apart) // 2]) if len(apart) else 1e-7
     doubled = 0
     while (often := 1 << doubled) < len(ordered) and np.any(ordered[often:] == ordered[:-often]):
         doubled += 1

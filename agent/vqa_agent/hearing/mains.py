@@ -89,7 +89,7 @@ class MainsMeter:
         power = ((spectrum.real**2 + spectrum.imag**2) * self._scale + 1e-14).astype(np.float32)
         phase = spectrum[:, _lines] * self._clock
         phase = (phase / (np.abs(phase) + 1e-9)).astype(np.complex64)
-        floor = np.asarray(np.median(power[:, _beside], axis=2), dtype=np.float32)
+        floor = _median(np.moveaxis(power[:, _beside], 2, 0))
         return Trace(power[:, _lines], floor, phase, self._moments)
 
     def _reduce(self, wave: Samples) -> Samples:
@@ -110,8 +110,8 @@ def measure(traces: Mapping[int, Trace], own: int, programme: float) -> NDArray[
     around = _kept(traces)
     stands_out = _decibels(np.mean(traces[own].power, axis=0) / np.mean(traces[own].floor, axis=0)) / 20
     rank = len(power) // 8
-    lowest = _decibels(np.partition(power, rank, axis=0)[rank] / np.median(floor, axis=0)) / 20
-    usual = np.median(power, axis=0) / programme
+    lowest = _decibels(np.partition(power, rank, axis=0)[rank] / _median(floor)) / 20
+    usual = _median(power) / programme
     level = np.clip(10 * np.log10(usual + 1e-9) / 20, -4, 0)
     sure = np.clip(around, 0, 1) * np.clip(stands_out, 0, 1.5)
     now = np.clip(here, 0, 1) * np.clip(stands_out, 0, 1.5)
@@ -161,6 +161,12 @@ def _turns(seconds: tuple[int, ...], moments: tuple[float, ...]) -> NDArray[np.c
     """(offsets, windows) by which each offset turns the phase until each window of these seconds."""
     clock = np.add.outer(seconds, moments).ravel()
     return np.asarray(np.exp(-2j * np.pi * OFFSETS[:, None] * clock), dtype=np.complex64)
+
+
+def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Along the first axis. NumPy's own takes several times as long for so few."""
+    ordered = np.sort(values, axis=0)
+    return np.asarray((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2, dtype=np.float32)
 
 
 def _decibels(ratio: NDArray[np.float32]) -> NDArray[np.float32]:
