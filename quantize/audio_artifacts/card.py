@@ -60,7 +60,7 @@ Two parts in one graph. A network: four convolutions along time and a perceptron
 convolution, batch normalisation and ReLU only; static INT8 (QDQ, signed, per channel), the last layer in float. And
 boosted trees on the measures, walked by gathering from tables, in float. Their odds are averaged: each errs elsewhere
 (see Scores). Thresholds were set on the INT8 outputs. An alarm needs odds well above them (setting `margin`) in most
-of several seconds, and hum must go on: the detector checks its phase and level over 5 s.
+of several seconds, and hum must go on: the detector checks its phase and level over 3 to 8 s.
 
 ![A spectrogram of each class](classes.png)
 

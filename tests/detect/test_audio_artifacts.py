@@ -75,6 +75,15 @@ def bass(seconds: float, hertz: float = 50.0) -> np.ndarray:
     return (sounds.speech(seconds, channels=1) + 0.1 * wave).astype(np.float32)
 
 
+def test_three_seconds_of_hum_amid_a_programme_are_found_in_a_file() -> None:
+    sound = sounds.speech(SECONDS, channels=1)
+    part = slice(5 * RATE, 8 * RATE)
+    sound[:, part] = hum(sound[:, part], -34.0)
+    (found,) = samples.events(samples.sound_blocks(sound), Profile.FILE, only=["audio_artifacts"])
+    assert found.defect == "audio_hum"
+    assert (found.start, found.end) == (pytest.approx(5, abs=1), pytest.approx(8, abs=1))
+
+
 TRAPS = {
     "speech": lambda: sounds.speech(SECONDS, channels=1),
     "music": lambda: sounds.music(SECONDS, channels=1),

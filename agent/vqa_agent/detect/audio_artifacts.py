@@ -61,7 +61,7 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
     defect; `label` is the defect that exceeds its threshold by most, or none. The worst channel counts, the effects
     channel (LFE) does not. An event needs more: odds that exceed the threshold's by `margin` (for distortion by 1.5
     more, for hiss by 0.5 and for clicks by 1.5 less), in 5 of 8 seconds (in a file 3 of 5); and of hum, that the same
-    multiples of 50 or 60 Hz go on for 5 s, in the pauses too, at the phase and the level that they had, and at -55
+    multiples of 50 or 60 Hz go on for 3 s, in the pauses too, at the phase and the level that they had, and at -55
     dBFS or more.
 
     Settings: raise `margin` (natural log of the odds) to forgive more.

@@ -43,10 +43,6 @@ _allowed = np.abs(OFFSETS[:, None]) <= _drift
 COHERENT = 0.7
 """Length of the mean of the turns from one second to the next, at least, of a line that hums on."""
 
-KEPT_DB = 6.0
-"""From the lowest quarter of its windows to the highest tenth the level of a line that hums on rises no further: music
-on the same line leaves gaps or decays."""
-
 MEASURES = len(MAINS) * (5 * MULTIPLES + 5)
 
 
@@ -127,11 +123,12 @@ def measure(traces: Mapping[int, Trace], own: int, programme: float) -> NDArray[
     return np.concatenate([part for _, part in parts]).astype(np.float32)
 
 
-def steady_level(traces: Sequence[Trace]) -> float:
+def steady_level(traces: Sequence[Trace], rise: float) -> float:
     """dBFS of what hums on through all these seconds, in the pauses of the programme too; -inf where nothing does.
 
     It is the sum of the multiples of 50 Hz, or of 60 Hz, whose phase each second turns on by what the drift of mains
-    allows, and whose level stays.
+    allows, and whose level rises by no more than `rise` dB from the lowest quarter of its windows to the highest tenth:
+    music on the same line leaves gaps or decays.
     """
     if len(traces) < 2:
         return -np.inf
@@ -143,7 +140,7 @@ def steady_level(traces: Sequence[Trace]) -> float:
     low, high = np.quantile(power, (0.25, 0.9), axis=0)
     steady = (np.abs(turn) >= COHERENT) & (np.abs(np.angle(turn)) <= 2 * np.pi * _drift)
     steady &= np.abs(short) <= 2 * np.pi * 0.5 * (traces[0].moments[1] - traces[0].moments[0])
-    steady &= high <= low * 10 ** (KEPT_DB / 10)
+    steady &= high <= low * 10 ** (rise / 10)
     greatest = float((low * steady).reshape(len(MAINS), -1).sum(axis=1).max())
     return 10 * float(np.log10(greatest)) if greatest > 0 else -np.inf
 
