@@ -26,6 +26,9 @@ WINDOW = 0.5
 NEAR, HALFWAY = 0.85, 0.5
 """Shares of the greatest value from which on samples are near it, and from which on a wave rises towards it."""
 
+FEWEST = 3.0
+"""Samples that waves must stay above `HALFWAY` on average: what is shorter has no shape to be seen."""
+
 WAVES, SHARE = 10, 0.002
 """Waves in a window, and share of its samples, that must come near the greatest value."""
 
@@ -121,13 +124,26 @@ class Clipping(Detector[ClippingSettings]):
         near = wave >= NEAR * top
         if top < 10 ** (self.settings.level / 20) or np.count_nonzero(near) < SHARE * len(wave):
             return 0, top
-        starts, lengths = runs_of(wave >= HALFWAY * top)
-        lasting = np.add.reduceat(near, starts, dtype=np.intp)
-        waves = lasting > 0
-        if np.count_nonzero(waves) < WAVES:
+        starts, lengths = _stays(wave, HALFWAY * top)
+        waves = np.add.reduceat(near, starts, dtype=np.intp) > 0
+        count = int(np.count_nonzero(waves))
+        if count < WAVES:
             return 0, top
-        at_top, on_the_way = int(lasting.sum()), int((lengths - lasting)[waves].sum())
-        return int(np.count_nonzero(waves)) if at_top >= self.settings.blunt * on_the_way else 0, top
+        whole, at_top = float(lengths[waves].sum()), float(_stays(wave, NEAR * top)[1].sum())
+        is_blunt = whole >= FEWEST * count and at_top >= self.settings.blunt * (whole - at_top)
+        return count if is_blunt else 0, top
+
+
+def _stays(wave: NDArray[np.float32], level: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """First samples of the stretches at or above `level`, and their lengths in samples, crossings interpolated."""
+    starts, counts = runs_of(wave >= level)
+    ends = starts + counts
+    padded = np.concatenate([wave[:1], wave, wave[-1:]]).astype(np.float64)
+    lengths = counts - 1.0
+    for inside, outside in ((padded[starts + 1], padded[starts]), (padded[ends], padded[ends + 1])):
+        # At the ends of the block the outside is the sample itself: no step, and no more than the sample.
+        lengths += np.where(inside > outside, (inside - level) / np.maximum(inside - outside, 1e-12), 0.5)
+    return starts, lengths
 
 
 def _halves(samples: Samples) -> Iterator[NDArray[np.float32]]:
