@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,7 +135,7 @@ class Clipping(Detector[ClippingSettings]):
         return count if is_blunt else 0, top
 
 
-def _stays(wave: NDArray[np.float32], level: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _stays(wave: NDArray[np.float32], level: float) -> tuple[NDArray[np.intp], NDArray[Any]]:
     """First samples of the stretches at or above `level`, and their lengths in samples, crossings interpolated."""
     starts, counts = runs_of(wave >= level)
     ends = starts + counts
