@@ -61,7 +61,7 @@ False alarms on clean material of `test` sources ({hours:.2f} hours): {alarms}
 {recordings}
 
 ### Against other ways to decide
-Events found in damaged clips (a clip counts when at least one look shows damage), rule for files.
+Events found in damaged clips, rule for files. A clip counts as damaged where three of five successive looks show it.
 
 {baselines}
 
