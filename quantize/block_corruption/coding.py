@@ -141,7 +141,9 @@ def decode(coded: Coded, options: dict[str, str] | None = None) -> Frames:
     for data, pts, dts in [*coded.pictures, (b"", 0, 0)]:
         packet = None
         if data:
-            packet = av.Packet(data)
+            # Given bytes, PyAV does not pad them, and the decoder of MPEG-4 reads what happens to lie behind.
+            packet = av.Packet(len(data))
+            packet.update(data)
             packet.pts, packet.dts, packet.time_base = pts, dts, 1 / RATE
         try:
             decoded = decoder.decode(packet)

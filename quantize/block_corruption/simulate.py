@@ -158,7 +158,8 @@ def looks_for_training(shot: Shot, rng: np.random.Generator, config: Mapping[str
         truth = find_damage(shown[number], clean, number, config["labels"])
         yield _look(shown, number, _gap(rng), truth, True, shot)
     originals = dict(enumerate(clean))
-    for number in sorted(int(n) for n in rng.permutation(len(clean) - 1)[:3] + 1):
+    beside = config["data"]["clean_looks"]["damaged" if shot.frames else "clean"]
+    for number in sorted(int(n) for n in rng.permutation(len(clean) - 1)[:beside] + 1):
         yield _look(originals, number, _gap(rng), None, False, shot)
 
 
