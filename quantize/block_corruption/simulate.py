@@ -248,7 +248,7 @@ def make(
     cv2.setNumThreads(1)
     config = read_config(CONFIG)
     sources, mix = SPLITS[split]
-    library = Library(media, config, sources, config["material"]["kinds"][mix])
+    library = Library(media, config, sources, mix)
     data.mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(first, config["data"][split] if last is None else last), desc=split, mininterval=5):
         path = data / f"{split}-{number:05d}.npz"

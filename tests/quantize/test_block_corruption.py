@@ -15,7 +15,7 @@ from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _mirror,
 from quantize.block_corruption.data import assemble, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score
 from quantize.block_corruption.drawn import DRAWINGS
-from quantize.block_corruption.material import Library, Source, find_sources, split_of
+from quantize.block_corruption.material import Library, Source, banner, find_sources, split_of
 from quantize.block_corruption.simulate import (
     CONFIG,
     SPLITS,
@@ -227,6 +227,15 @@ class TestMaterial:
         listed = {*CONFIGURATION["sources"]["validation"], *CONFIGURATION["sources"]["test"]}
         assert {name for name in listed if name.startswith("drawn/")} <= names
 
+    @pytest.mark.parametrize("size", [(320, 240), (1024, 576)])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_a_banner_leaves_the_middle_alone(self, seed: int, size: tuple[int, int]) -> None:
+        images = [np.full((size[1], size[0], 3), 90, np.uint8)] * 3
+        shown = list(banner(images, np.random.default_rng(seed)))
+        middle = slice(size[1] * 2 // 5, size[1] * 3 // 5)
+        assert all((image[middle] == 90).all() for image in shown)
+        assert all((image != 90).any(axis=2).mean() > 0.03 for image in shown)
+
     @pytest.mark.parametrize("name", DRAWINGS)
     def test_drawings_move_and_have_their_size(self, name: str) -> None:
         images = list(DRAWINGS[name](np.random.default_rng(1), (160, 96), 12))
@@ -238,7 +247,8 @@ class TestMaterial:
 def library() -> tuple[Library, dict]:
     config = json.loads(json.dumps(CONFIGURATION))
     config["material"] |= {"heights": {"288": 1.0}, "pictures": dict.fromkeys(SPLITS, 16)}
-    return Library(Path("nowhere"), config, "train", {"drawn": 1.0}), config
+    config["material"]["kinds"]["train"] = {"drawn": 1.0}
+    return Library(Path("nowhere"), config, "train", "train"), config
 
 
 class TestSimulation:
