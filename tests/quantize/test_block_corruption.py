@@ -366,8 +366,8 @@ class TestDecision:
         assert event_score(values, 3, 5) == 0.1
         assert event_score(values[:1], 2, 5) == 0.0
 
-    def test_the_threshold_lies_above_the_worst_clean_clip(self) -> None:
-        clips = [scored([0.2, 0.7, 0.8, 0.1]), scored([0.1, 0.99, 0.1, 0.2])]
+    def test_the_threshold_lies_above_nearly_all_clean_clips(self) -> None:
+        clips = [scored([0.1, 0.2, 0.7, 0.7]) for _ in range(39)] + [scored([0.1, 0.99, 0.99, 0.2])]
         odds = 0.7 / 0.3 * math.exp(MARGIN)
         assert choose_threshold(clips, 2, 5) == pytest.approx(odds / (1 + odds))
 
