@@ -17,7 +17,7 @@ USUAL = (135, 240)
 """Cells of a usual look: 1080p."""
 
 SPARED = 0.95
-"""Share of the clean validation clips that must stay below. They are hard on purpose: graphics, transitions, drawings."""
+"""Share of the clean validation clips that must stay below. Graphics, transitions and drawings make them hard."""
 
 MARGIN = 0.75
 """Logits by which the threshold lies above that, because the clips are minutes, not days."""

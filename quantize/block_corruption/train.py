@@ -183,7 +183,7 @@ def make(
         outputs=["blocks", "picture"],
         classes=["damaged"],
         thresholds={"picture": round(threshold, 4)},
-        data=f"{len(clips)} simulated clips made from {names}",
+        data=f"{len(clips)} simulated clips made from {names}" + (", begun with the network before" if start else ""),
         folder=models,
     )
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, threshold {threshold:.3f}; now run quantize.{NAME}.evaluate")
