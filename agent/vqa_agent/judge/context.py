@@ -32,7 +32,7 @@ SUPPRESSED_BY: dict[str, tuple[str, ...]] = {
     "noise": ("black", "solid_color", "freeze", "test_pattern"),
     "banding": ("black", "solid_color", "test_pattern"),
     "block_corruption": ("black", "solid_color", "test_pattern"),
-    "blockiness": ("black", "solid_color", "test_pattern", "block_corruption"),
+    "blockiness": ("black", "solid_color", "test_pattern"),
     "combing": ("freeze", "test_pattern"),
     "tearing": ("freeze", "black", "solid_color", "stream_errors", "block_corruption"),
     "range": ("test_pattern",),
