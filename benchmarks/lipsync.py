@@ -87,7 +87,8 @@ def nobody_talks(media: Path, find: Find, model: Model, confidence: float, hours
     wanted = round(hours * 900)
     verdicts: dict[str, int] = {}
     for fragment, ear in islice(cycle(pairs), min(wanted, len(pairs))):
-        opinion = fragment.opinion(ear, model, confidence)
+        fragment.hear(ear, model)
+        opinion = fragment.opinion(confidence)
         verdict = str(opinion.reason) if opinion.reason else "verdict"
         verdicts[verdict] = verdicts.get(verdict, 0) + 1
     return {"seconds": 4 * sum(verdicts.values()), **verdicts}

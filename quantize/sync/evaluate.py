@@ -132,7 +132,7 @@ def trials(
 ) -> list[Trial]:
     """Every fragment with every shift, and with the voices of others. `model_of` gives the model for a speaker.
 
-    With the `confidence` that the agent asks for, fragments that are not sure are joined with the ones before.
+    With the `confidence` that the agent asks for, fragments that are not sure are joined with their neighbours.
     """
     rng = np.random.default_rng(0)
     found: list[Trial] = []
@@ -152,10 +152,11 @@ def trials(
 def _tried(
     recording: Recording, ear: Ear, model: Model, confidence: float, shift: float, other: str = ""
 ) -> Iterator[Trial]:
-    before = None
     for fragment in recording.fragments:
-        opinion = fragment.opinion(ear, model, confidence, before)
-        before = fragment
+        fragment.hear(ear, model)
+    around = [None, *recording.fragments, None]
+    for before, fragment, after in zip(around, recording.fragments, around[2:], strict=False):
+        opinion = fragment.opinion(confidence, before, after)
         yield Trial(recording.name, recording.speaker, recording.kind, fragment.start, shift, opinion, other)
 
 

@@ -27,16 +27,15 @@ from quantize.sync.simulate import (
     Clip,
     Floats,
     Sequencer,
-    TremblingLabels,
     noises,
     prepare,
-    read_labels,
     sequences,
     talking,
     voice_rows,
 )
 from vqa_agent.infer import MODELS, Model, open_model
 from vqa_agent.lipsync.embed import ROWS_PER_SLOT, stacks_of, windows_of
+from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.follow import SLOT
 from vqa_agent.lipsync.similarity import REACH, Fit, distances, fit
 from vqa_agent.lipsync.voice import normalise
@@ -58,7 +57,7 @@ def folds_of(clips: Sequence[Clip], config: Mapping[str, Any]) -> list[set[str]]
     for kind in ("real", "generated"):
         slots = {clip.speaker: 0 for clip in clips if clip.kind == kind}
         for clip in clips:
-            if clip.kind == kind:
+            if clip.kind == kind and clip.faces == "labels":
                 slots[clip.speaker] += min(clip.slots, 400)
         for speaker in sorted(slots, key=lambda name: (-slots[name], name)):
             fold = int(np.argmin(held))
@@ -114,7 +113,7 @@ def table_of(towers: Towers, clip: Clip) -> Floats:
 def own_offsets(towers: Towers, clips: Sequence[Clip]) -> dict[str, Fit | None]:
     """The offset of each recording, over the whole of it, or over all takes of a speaker who has many."""
     tables: dict[str, list[Floats]] = {}
-    for clip in clips:
+    for clip in (clip for clip in clips if clip.faces == "labels"):
         tables.setdefault(_take(clip), []).append(table_of(towers, clip))
     fits = {name: fit(np.concatenate(parts)) for name, parts in tables.items()}
     return {clip.name: fits[_take(clip)] for clip in clips}
@@ -206,11 +205,9 @@ def load(path: Path) -> Towers:
 
 def finish(workshop: Workshop, media: Path, folder: Path) -> None:
     """Measure the folds, fit the confidence on their INT8 form, and ship the towers that were trained on everybody."""
-    labels = read_labels(media / "labels" / "faces_talking.jsonl.gz")
-    talkers = []
-    for file, (speaker, kind) in few_takes(talking(media, workshop.config["same"])).items():
-        find = TremblingLabels(labels, file, workshop.config["tremble"], 1)
-        talkers.append(record(media, file, speaker, kind, find))
+    finder = FaceFinder()
+    files = few_takes(talking(media, workshop.config["same"]))
+    talkers = [record(media, file, speaker, kind, finder.find) for file, (speaker, kind) in files.items()]
     alone = trials(talkers, workshop.chooser("int8"))
     confidence = least_confidence(alone, workshop.config["int8"]["errors"])
     figures = {kind: scores(trials(talkers, workshop.chooser(kind), confidence), confidence) for kind in KINDS}
