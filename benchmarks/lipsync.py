@@ -12,7 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,23 @@ from rich.table import Table
 
 from quantize import cache
 from quantize.setup import read_config
-from quantize.sync.evaluate import SECONDS, Recording, Trial, by, conclusive, few_takes, listen, record, scores, trials
+from quantize.sync.evaluate import (
+    SECONDS,
+    Recording,
+    Trial,
+    by,
+    conclusive,
+    few_takes,
+    listen,
+    opinions,
+    record,
+    scores,
+    trials,
+)
 from quantize.sync.simulate import TremblingLabels, read_labels, talking
 from quantize.sync.train import CONFIG, KINDS, Workshop
 from vqa_agent.capture import Source, open_source
 from vqa_agent.infer import Model, open_model
-from vqa_agent.lipsync.aggregate import Reason
 from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.follow import Find
 from vqa_agent.lipsync.fragment import Fragment, Listener
@@ -59,12 +70,12 @@ def recordings(media: Path, find: Callable[[str], Find]) -> list[Recording]:
     return [record(media, file, speaker, kind, find(file)) for file, (speaker, kind) in files.items()]
 
 
-def table_of(title: str, groups: Mapping[Any, Sequence[Trial]], confidence: float) -> Table:
+def table_of(title: str, groups: Mapping[Any, Sequence[Trial]]) -> Table:
     table = Table(title=title, title_justify="left")
     for name in ("", *COLUMNS):
         table.add_column(name.replace("_", " "), justify="left" if not name else "right")
     for name, group in groups.items():
-        values = scores(group, confidence)
+        values = scores(group)
         table.add_row(str(name), *(f"{values[column]:.3g}" if column in values else "-" for column in COLUMNS))
     return table
 
@@ -72,13 +83,13 @@ def table_of(title: str, groups: Mapping[Any, Sequence[Trial]], confidence: floa
 def show(console: Console, title: str, found: Sequence[Trial], confidence: float, details: bool) -> None:
     own = [trial for trial in found if not trial.other]
     groups: dict[Any, Sequence[Trial]] = {"all": found, **by(found, lambda trial: trial.kind)}
-    console.print(table_of(f"{title}, confidence {confidence:.3f}", groups, confidence))
+    console.print(table_of(f"{title}, confidence {confidence:.3f}", groups))
     if not details:
         return
-    console.print(table_of("by offset in ms", by(own, lambda trial: round(trial.shift * 1000)), confidence))
-    console.print(table_of("by speaker", by(found, lambda trial: f"{trial.speaker} ({trial.kind})"), confidence))
-    unsure = [trial for trial in own if not conclusive(trial, confidence)]
-    reasons = by(unsure, lambda trial: str(trial.opinion.reason or Reason.LOW_CONFIDENCE))
+    console.print(table_of("by offset in ms", by(own, lambda trial: round(trial.shift * 1000))))
+    console.print(table_of("by speaker", by(found, lambda trial: f"{trial.speaker} ({trial.kind})")))
+    unsure = [trial for trial in own if not conclusive(trial)]
+    reasons = by(unsure, lambda trial: str(trial.opinion.reason))
     shares = [f"{name} {len(group) / len(own):.1%}" for name, group in reasons.items()]
     console.print(f"inconclusive: {', '.join(shares)}")
 
@@ -88,15 +99,12 @@ def nobody_talks(media: Path, find: Find, model: Model, confidence: float, hours
     films = [record(media, f"{file.parent.name}/{file.name}", file.stem, "other", find) for file in silent_films(media)]
     files = [file for kind in ("speech", "music") for file in sorted(media.glob(f"sound/{kind}/*.flac"))[:12]]
     heard = [listen(_repeated(_sounds(file), 30.0)) for file in files]
-    pairs = [(fragment, ear) for ear in heard for film in films for fragment in film.fragments]
-    wanted = round(hours * 900)
+    said = (opinion for ear in heard for film in films for _, opinion in opinions(film, ear, model, confidence))
     verdicts: dict[str, int] = {}
-    for fragment, ear in islice(cycle(pairs), min(wanted, len(pairs))):
-        fragment.hear(ear, model)
-        opinion = fragment.opinion(confidence)
+    for opinion in islice(said, round(hours * 3600 / SECONDS)):
         verdict = str(opinion.reason) if opinion.reason else "verdict"
         verdicts[verdict] = verdicts.get(verdict, 0) + 1
-    return {"seconds": 4 * sum(verdicts.values()), **verdicts}
+    return {"seconds": SECONDS * sum(verdicts.values()), **verdicts}
 
 
 def plot(talkers: Sequence[Recording], model_of: Callable[[str], Model], names: Sequence[str], out: Path) -> None:

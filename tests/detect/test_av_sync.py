@@ -119,7 +119,7 @@ class Talking(Fragment):
         return [Mouth(1)]
 
     def hear(self, ear: Ear, model: object) -> None:
-        noise = 0.5 if round(self.start) == 4 else 2.5
+        noise = 0.5 if round(self.start) == 4 else 4.0
         table = distances(*embeddings(100, 6, noise, seed=round(self.start)))
         self.said = [Talker(table, np.full(100, 0.2, np.float32), np.full(100, True))]
 
@@ -127,7 +127,7 @@ class Talking(Fragment):
 def verdicts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
     monkeypatch.setattr(av_sync, "Fragment", Talking)
     material = samples.merge(flashes([], 15.0), samples.sound_blocks(sounds.speech(16.0)))
-    found = findings(material, confidence=0.7)
+    found = findings(material, confidence=0.8)
     return [(round(finding.start), finding.detail["verdict"]) for finding in found]
 
 

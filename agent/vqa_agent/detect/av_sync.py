@@ -57,9 +57,9 @@ class AvSync(Detector[AvSyncSettings]):
     which the voice is heard and the mouth moves are pooled, and the minimum of their mean distance, refined by a
     parabola, is the offset. Its confidence is how much deeper that minimum is than any other, times the share of the
     windows that find the same offset within 80 ms by themselves, times the root of their number. A fragment that alone
-    is not sure counts together with the one before or after it, if both lead to the same offset. Faces that are sure
-    and disagree give no verdict. Out of sync is what lies beyond `early` or `late` by more than `margin`; it is major
-    from `early_alarm` or `late_alarm` on, and minor before.
+    is not sure counts together with the one before or after it, if both lead to the same offset, and half of the
+    confidence is asked then. Faces that are sure and disagree give no verdict. Out of sync is what lies beyond `early`
+    or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm` on, and minor before.
 
     Settings: `every` is the price live (one fragment costs up to 1 s of a core); files are judged throughout. Raise
     `confidence` to say less and err less. Live, three of the last five conclusive fragments must be out of sync.

@@ -32,6 +32,9 @@ LEAST_WINDOWS = 3
 USUAL_WINDOWS = 7
 """Windows of a fragment of 4 s. What chance makes of a mean falls with the root of their number."""
 
+TOGETHER = 0.5
+"""Share of the confidence that is enough where two fragments agree: chance seldom finds the same offset twice."""
+
 SPEECH_SHARE = 0.3
 """Least share of a window in which the voice is heard."""
 
@@ -101,18 +104,22 @@ def decide(
 ) -> Opinion:
     """What the talkers say together; less than `confidence` is no verdict.
 
-    Where they alone are not sure, and those of the fragment `before` or `after` lead to the same offset, both count as
-    one.
+    Where they alone are not sure, and those of the fragment `before` or `after` by themselves lead to the same offset,
+    both count as one, of which less is asked.
     """
     opinion = _decide(talkers, confidence)
-    if opinion.reason is not Reason.LOW_CONFIDENCE or opinion.offset is None:
+    if opinion.reason is not Reason.LOW_CONFIDENCE:
         return opinion
-    for first, second in ((before, talkers), (talkers, after)):
-        longer = _decide([_joined(one, other) for one in first for other in second], confidence)
-        same = longer.offset is not None and abs(longer.offset - opinion.offset) <= CLUSTER * SLOT
-        if longer.reason is None and same:
+    for neighbours, first, second in ((before, before, talkers), (after, talkers, after)):
+        longer = _decide([_joined(one, other) for one in first for other in second], TOGETHER * confidence)
+        if longer.reason is None and _same(longer, opinion) and _same(_decide(neighbours, confidence), opinion):
             return longer
     return opinion
+
+
+def _same(one: Opinion, other: Opinion) -> bool:
+    """Whether both lead to one offset."""
+    return one.offset is not None and other.offset is not None and abs(one.offset - other.offset) <= CLUSTER * SLOT
 
 
 def _joined(one: Talker, other: Talker) -> Talker:
