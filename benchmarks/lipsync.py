@@ -52,6 +52,9 @@ PLOTTED = ("p31", "retalk4", "vasa_5", "restaurant")
 COSTED = "talking/p31.mkv"
 """A talker at 25 pictures a second, whose cost is taken."""
 
+CORPUS = "grid_s1"
+"""A speaker with many short takes, who is a large part of the real fragments: figures are given without him, too."""
+
 COLUMNS = ("fragments", "coverage", "median_error_ms", "p90_error_ms", "balanced_accuracy", "stranger_verdicts")
 
 
@@ -83,6 +86,8 @@ def table_of(title: str, groups: Mapping[Any, Sequence[Trial]]) -> Table:
 def show(console: Console, title: str, found: Sequence[Trial], confidence: float, details: bool) -> None:
     own = [trial for trial in found if not trial.other]
     groups: dict[Any, Sequence[Trial]] = {"all": found, **by(found, lambda trial: trial.kind)}
+    others = [trial for trial in found if trial.speaker != CORPUS]
+    groups |= {f"without {CORPUS}": others, **by(others, lambda trial: f"{trial.kind}, without {CORPUS}")}
     console.print(table_of(f"{title}, confidence {confidence:.3f}", groups))
     if not details:
         return
