@@ -3,8 +3,9 @@
     python -m benchmarks.hostile --clips 1000 [--seed 1] [CLIP ...]
 
 Each clip is changed at random (bytes, blocks, lengths, order, ends) and read with every detector in a process that is
-confined as a worker is. A process that a clip ends is counted and a new one begun, as the supervisor does; one that
-takes longer than 10 s on a clip hangs, which fails. Without clips, two are drawn: an MPEG transport stream and an MP4.
+confined and sealed as a worker is. A process that a clip ends is counted and a new one begun, as the supervisor does;
+one that takes longer than 10 s on a clip hangs, which fails. Without clips, two are drawn: an MPEG transport stream and
+an MP4.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from pathlib import Path
 from time import monotonic
 
 from vqa_agent.capture import Source, open_source
+from vqa_agent.config import Config, StreamSection
 from vqa_agent.detect.interface import Profile
 from vqa_agent.errors import AgentError
+from vqa_agent.infer import prefer
 from vqa_agent.pipeline import Pipeline, build_detectors
-from vqa_agent.service.limits import confine
+from vqa_agent.service.limits import confine, seal
 from vqa_agent.simulate import scenes, sounds
 from vqa_agent.simulate.encode import encode
 
@@ -49,6 +52,8 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
     """`data`, changed in one to five places."""
     changed = bytearray(data)
     for _ in range(rng.randint(1, 5)):
+        if not changed:
+            break
         place, length = rng.randrange(len(changed)), rng.choice((1, 4, 188, 2000))
         match rng.randrange(6):
             case 0:
@@ -81,6 +86,8 @@ def watch(path: str) -> str:
 
 def _work(pipe: Connection) -> None:
     confine(BUDGET)
+    prefer("auto", times=False)
+    seal(StreamSection(name="clip", url="clip"), Config())
     while (path := pipe.recv()) is not None:
         pipe.send((watch(path), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024))
 

@@ -28,6 +28,20 @@ LOUD = 10 ** (-30 / 20)
 STEADY = 0.05
 """Least RMS of its quietest second, as a share of the whole: a pause hides a defect."""
 
+FLAWS = {
+    ("sound/environment/2-100648-A-43.flac", "clipping"): "1657 flat tops of 3 to 9 samples at full scale",
+    ("sound/environment/5-156999-C-19.flac", "clipping"): "160 flat tops of 10 samples and more at full scale",
+    ("sound/music/cat_purrrr.flac", "clipping"): "flat tops of 10 to 16 samples at full scale",
+    ("sound/music/cat_purrrr24bit.flac", "clipping"): "flat tops of 10 to 16 samples at full scale",
+    ("sound/music/epic.flac", "clipping"): "25 flat tops of 10 samples and more at -1 dBFS",
+    ("sound/music/loop_amen_full.flac", "clipping"): "221 flat tops of 3 samples and more at the greatest value",
+    ("sound/environment/1-100032-A-0.flac", "silence"): "digital zero before and after 0.4 s of sound",
+    ("scenes/01_dog.mp4", "silence"): "digital zero from beginning to end",
+    ("scenes/02_cups.mp4", "silence"): "digital zero from beginning to end",
+    ("scenes/04_coffee.mp4", "silence"): "digital zero from beginning to end",
+}
+"""Defects that recordings came with, found by looking at their samples: no false alarms, and told apart from them."""
+
 
 @dataclass(frozen=True)
 class Material:

@@ -249,17 +249,20 @@ def lut(curve: Callable[[Any], Any]) -> Callable[[Image], Image]:
 
 
 def ungraded(scale: float, offset: float) -> VideoChange:
-    """Luma of the full range in a file that says limited range."""
+    """Luma of the full range in a file that says limited range, of programme that has deep blacks and whites."""
 
     def run(pictures: Pictures, start: float, end: float) -> Iterator[Any]:
+        ends: list[float] = []
         for number, image in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+            planes = frame.to_ndarray()
+            luma = planes[: image.shape[0]].astype(np.float32)
+            ends = ends or [float(level) for level in np.percentile(luma, (3, 97))]
+            luma = np.clip((luma - ends[0]) / max(1.0, ends[1] - ends[0]), 0, 1) * 219 + 16
             if start <= number / RATE < end:
-                planes = frame.to_ndarray()
-                luma = planes[: image.shape[0]].astype(np.float32)
-                planes[: image.shape[0]] = np.clip((luma - 16) * scale + offset, 0, 255)
-                frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-            yield frame
+                luma = np.clip((luma - 16) * scale + offset, 0, 255)
+            planes[: image.shape[0]] = luma
+            yield av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
     return run
 

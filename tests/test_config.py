@@ -65,6 +65,14 @@ def test_a_time(text: str, expected: float) -> None:
     [
         pytest.param("[agent]\nid = 'a b'\n", "agent.id: must be 1 to 64 letters, digits, - or _", id="a bad name"),
         pytest.param("[mqtt]\nuser = 'x'\n", "mqtt.user: this key is not known", id="an unknown key"),
+        pytest.param('[agent]\nstate_dir = "/x\\u0000"\n', "agent.state_dir: must not have a NUL", id="a NUL"),
+        pytest.param(
+            '[[stream]]\nname = "a"\ncommand = ["x", "\\u0000"]\n', "stream 'a'.command: must not have a NUL", id="NUL"
+        ),
+        pytest.param(
+            '[[stream]]\nname = ["a"]\nurl = "x"\n', "stream '1'.name: Input should be a valid string", id="no name"
+        ),
+        pytest.param("x = " + "[" * 5000, "nested too deeply; correct the brackets", id="nested"),
         pytest.param("[mqtts]\n", "mqtts: this key is not known", id="an unknown section"),
         pytest.param("[mqtt]\nurl = 'http://x'\n", "mqtt.url: must be mqtt://HOST", id="a bad broker"),
         pytest.param("[mqtt]\nurl = 'mqtt://u:p@x'\n", "mqtt.url: must be mqtt://HOST", id="a password in the URL"),

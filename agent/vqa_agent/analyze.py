@@ -23,6 +23,7 @@ from vqa_agent.detect.interface import Finding, Profile
 from vqa_agent.detect.runner import Account
 from vqa_agent.errors import InputError
 from vqa_agent.event import State
+from vqa_agent.expect import Expect
 from vqa_agent.judge import Decision
 from vqa_agent.media import Fact, Format, Picture, Sample, Sound
 from vqa_agent.pipeline import Pipeline, build_detectors
@@ -66,9 +67,15 @@ class Analysis:
     """One look at one input. Iterate `closed()` once; `summary` is complete afterwards."""
 
     def __init__(
-        self, source: Source, profile: Profile, only: Collection[str] = (), watchers: Iterable[Watcher] = ()
+        self,
+        source: Source,
+        profile: Profile,
+        only: Collection[str] = (),
+        watchers: Iterable[Watcher] = (),
+        expect: Expect | None = None,
     ) -> None:
-        self.pipeline = Pipeline(build_detectors(profile, only=only), profile)
+        expected = expect.model_dump(exclude_none=True) if expect else {}
+        self.pipeline = Pipeline(build_detectors(profile, only=only, expect=expected), profile)
         self.capture: Capture = open_source(source)
         self.summary = Summary(source.describe(), profile)
         self.watchers = list(watchers)

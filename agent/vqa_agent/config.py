@@ -77,11 +77,26 @@ WRITTEN_AS: dict[Any, str] = {
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Cores = Annotated[float, BeforeValidator(_cores), Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+LONGEST_NAME = 64
+Name = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{LONGEST_NAME}}}$")]
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, list | tuple | dict):
+        return any(map(_has_nul, [*value, *value.values()] if isinstance(value, dict) else value))
+    return isinstance(value, str | Path) and "\0" in str(value)
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _no_nul(cls, value: Any) -> Any:
+        """The system can neither open nor start what has one in its name."""
+        if _has_nul(value):
+            raise ValueError("must not have a NUL character in it")
+        return value
 
 
 class AgentSection(Section):
@@ -252,6 +267,8 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"reading the configuration {file}: {error.strerror}; let this user read it") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"reading the configuration {file}: not valid TOML: {error}; correct that line") from None
+    except RecursionError:
+        raise ConfigError(f"reading the configuration {file}: nested too deeply; correct the brackets") from None
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
@@ -265,9 +282,9 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 
 def _merge_streams(into: list[Any], streams: list[Any]) -> None:
-    by_name = {stream.get("name"): stream for stream in into if isinstance(stream, dict)}
+    by_name = {str(stream.get("name")): stream for stream in into if isinstance(stream, dict)}
     for stream in streams:
-        if isinstance(stream, dict) and (known := by_name.get(stream.get("name"))) is not None:
+        if isinstance(stream, dict) and (known := by_name.get(str(stream.get("name")))) is not None:
             _merge(known, stream)
         else:
             into.append(stream)
@@ -311,5 +328,5 @@ def _explain(fault: Any, values: Mapping[str, Any], origin: Mapping[str, Path], 
 
 
 def _stream_name(values: Mapping[str, Any], number: int) -> str:
-    stream = values["stream"][number]
-    return str(stream.get("name", number + 1)) if isinstance(stream, dict) else str(number + 1)
+    name = stream.get("name") if isinstance(stream := values["stream"][number], dict) else None
+    return name if isinstance(name, str) and len(name) <= LONGEST_NAME else str(number + 1)

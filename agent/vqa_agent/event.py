@@ -142,12 +142,12 @@ class Event(BaseModel):
 
 def decode(payload: bytes) -> Any:
     """A JSON or CBOR message as plain values. Raises ValueError where it is neither."""
-    if payload[:1] in (b"{", b"["):
-        return json.loads(payload)
     try:
-        return cbor2.loads(payload)
+        return json.loads(payload) if payload[:1] in (b"{", b"[") else cbor2.loads(payload)
     except cbor2.CBORDecodeError as error:
         raise ValueError(f"neither JSON nor CBOR: {error}") from error
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def schema() -> dict[str, Any]:

@@ -52,9 +52,13 @@ def layout(picture: Picture) -> Layout:
 def likeness(one: Layout, other: Layout) -> float:
     """Correlation of two layouts, give or take a little movement of the camera; 0 where there is no structure."""
     core = one[MARGIN[1] : -MARGIN[1], MARGIN[0] : -MARGIN[0]]
-    if min(float(core.std()), float(other.std())) < STRUCTURE:
+    if min(_deviation(core), _deviation(other)) < STRUCTURE:
         return 0.0
     return float(cv2.matchTemplate(other, core, cv2.TM_CCOEFF_NORMED).max())
+
+
+def _deviation(values: Layout) -> float:
+    return float(cv2.meanStdDev(values)[1][0, 0])
 
 
 @shared

@@ -84,6 +84,12 @@ def limited(wave: Samples, rate: int, above: float) -> Samples:
     return (wave * gain).astype(np.float32)
 
 
+def mastered(rng: Rng, wave: Samples) -> Samples:
+    """The last step of a loud record: its very highest tops, one sample in a thousand at most, cut off."""
+    limit = np.float32(np.quantile(np.abs(wave), 1 - 10 ** rng.uniform(-4.3, -3.0)))
+    return np.clip(wave, -limit, limit)
+
+
 def rounded(rng: Rng, wave: Samples, dither: bool) -> Samples:
     """`wave` in 16 bits, with or without triangular dither."""
     noise = rng.random(len(wave)) - rng.random(len(wave)) if dither else 0.0

@@ -20,12 +20,21 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from quantize.audio_artifacts import card, quiet
 from quantize.audio_artifacts.baselines import RULES
-from quantize.audio_artifacts.scoring import Probabilities, Score, decide, fit_thresholds, score
+from quantize.audio_artifacts.scoring import (
+    Probabilities,
+    Score,
+    decide,
+    fit_thresholds,
+    lasting_found,
+    odds,
+    score,
+)
 from quantize.audio_artifacts.simulate import CONFIG, SETS, clip_of, dataset
 from quantize.audio_artifacts.sources import CLASSES, Recording, recordings
 from quantize.cache import FOLDER, Arrays
 from quantize.manifest import record
 from quantize.setup import read_config
+from vqa_agent.detect.audio_artifacts import PREFIX, SURER, AudioArtifactsSettings
 from vqa_agent.hearing import FRAMES, MEASURES, ROWS, Listener, measures
 from vqa_agent.infer import MODELS, RUNTIMES, Backend
 from vqa_agent.infer.manifest import Tensor
@@ -48,6 +57,7 @@ class Report:
     thresholds: dict[str, float] = field(default_factory=dict)
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)
     precision: dict[str, dict[str, float]] = field(default_factory=dict)
+    lasting: dict[str, dict[str, tuple[int, float]]] = field(default_factory=dict)
     rules: list[tuple[str, str, str, float, float]] = field(default_factory=list)
     alarms: list[quiet.Alarms] = field(default_factory=list)
     cost: dict[str, float] = field(default_factory=dict)
@@ -77,6 +87,8 @@ def run(media: Path, every: Sequence[Recording], config: Mapping[str, Any]) -> R
             print(f"{engine:18} {name:10} {result}", flush=True)
     shipped = found["INT8 onnxruntime"]
     report.precision = {name: average_precision(sets[name], shipped[name]) for name in TESTED}
+    limits = alarm_odds(report.thresholds)
+    report.lasting = {name: lasting_found(sets[name], shipped[name], limits) for name in TESTED}
     report.rules = rules(every, config, sets, shipped)
     _record(report)
     report.alarms = quiet.listen(media, config)
@@ -86,6 +98,13 @@ def run(media: Path, every: Sequence[Recording], config: Mapping[str, Any]) -> R
     _record(report)
     card.write(MODELS / NAME, report, sets, shipped, config)
     return report
+
+
+def alarm_odds(thresholds: Mapping[str, float]) -> dict[str, float]:
+    """Odds from which on the detector counts a second towards an event."""
+    margin = AudioArtifactsSettings().margin
+    surer = {defect: SURER.get(PREFIX + defect, 0.0) for defect in CLASSES}
+    return {defect: float(odds(np.array(thresholds[defect]))) + margin + surer[defect] for defect in CLASSES}
 
 
 def engines() -> dict[str, tuple[Path, Backend]]:

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
+from quantize.audio_artifacts import machines
 from quantize.cache import cached
 from vqa_agent.media import Samples
 from vqa_agent.simulate import sounds
 
 RATE = 48_000
-TAKES = 6
+TAKES = 10
 """Made takes of each kind. The fifth validates, the sixth tests."""
 
 VERSION = 1
@@ -243,6 +244,6 @@ KINDS = {
     make.__name__: make
     for make in (
         drone, organ, bowed_bass, engine, applause, rain, surf, cymbals, fricatives, distorted_guitar, castanets,
-        keyboard, doors, chiptune, tones, made_voice, made_music,
+        keyboard, doors, chiptune, tones, made_voice, made_music, *machines.KINDS,
     )
 }  # fmt: skip

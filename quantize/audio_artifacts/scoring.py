@@ -124,3 +124,21 @@ def by_severity(data: Arrays, label: NDArray[np.intp], parts: int = 4) -> list[t
             inside = (severity >= low) & (severity <= high)
             rows.append((defect, float(low), float(high), float(np.mean(label[chosen][inside] == index + 1))))
     return rows
+
+
+def lasting_found(
+    data: Arrays, probabilities: Probabilities, limits: Mapping[str, float], count: int = 3, looks: int = 5
+) -> dict[str, tuple[int, float]]:
+    """For each defect: clips that have it for `looks` seconds or more, and the share of them that makes an event.
+
+    An event are `count` of `looks` seconds with odds of `limits` at least, as the detector's rule for files has it.
+    """
+    over = odds(probabilities) >= [limits[defect] for defect in CLASSES]
+    found: dict[str, list[bool]] = {defect: [] for defect in CLASSES}
+    for clip in np.unique(data["clip"]):
+        rows = np.flatnonzero(data["clip"] == clip)
+        for index, defect in enumerate(CLASSES):
+            if np.count_nonzero(data["truth"][rows, index] == 1) >= looks:
+                votes = np.convolve(over[rows, index], np.ones(looks, int))
+                found[defect].append(bool(votes.max() >= count))
+    return {defect: (len(each), float(np.mean(each)) if each else np.nan) for defect, each in found.items()}

@@ -33,7 +33,7 @@ AUDIBLE = {"hum": audibility.hum, "hiss": audibility.hiss, "distortion": audibil
 SHARD = 250
 """Clips that are kept together: a broken-off run goes on where it stopped."""
 
-VERSION = 5
+VERSION = 6
 """Rises when the code changes what is made."""
 
 SETS = {"train": "train", "validation": "validation", "test": "test", "unseen": "test"}
@@ -80,6 +80,8 @@ def make_clip(
     wave, rate = chain.shaped(rng, wave, recording.rate, settings)
     if rng.random() < settings["limited"]:
         wave = chain.limited(wave, rate, rng.uniform(3, 12))
+        if rng.random() < settings["mastered"]:
+            wave = chain.mastered(rng, wave)
     level = active_level(wave, rate)
     gain = min(10 ** (rng.uniform(*settings["loudness"]) / 20) / level, 0.97 / float(np.abs(wave).max() + 1e-9))
     wave, level = wave * np.float32(gain), level * gain

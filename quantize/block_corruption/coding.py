@@ -141,7 +141,9 @@ def decode(coded: Coded, options: dict[str, str] | None = None) -> Frames:
     for data, pts, dts in [*coded.pictures, (b"", 0, 0)]:
         packet = None
         if data:
-            packet = av.Packet(data)
+            # Given bytes, PyAV does not pad them, and the decoder of MPEG-4 reads what happens to lie behind.
+            packet = av.Packet(len(data))
+            packet.update(data)
             packet.pts, packet.dts, packet.time_base = pts, dts, 1 / RATE
         try:
             decoded = decoder.decode(packet)
@@ -163,7 +165,7 @@ def lose_packets(coded: Coded, rng: np.random.Generator) -> Coded:
     datagram = DATAGRAM * (PACKET - 4)
     total = sum(len(data) for data, *_ in coded.pictures) / datagram
     burst = float(rng.choice([1, 2, 4, 8]))
-    begin = float(rng.uniform(1, 5)) / max(8.0, total)
+    begin = float(rng.choice([1, 3, 10]) * rng.uniform(1, 3)) / max(8.0, total)
     bad, pictures, hit = False, [], False
     for number, (data, pts, dts) in enumerate(coded.pictures):
         kept = []
@@ -181,7 +183,7 @@ def lose_packets(coded: Coded, rng: np.random.Generator) -> Coded:
 
 
 def flip_bits(coded: Coded, rng: np.random.Generator) -> Coded:
-    """Bits flipped in one to four pictures, one to forty in each."""
+    """Bits flipped in one to ten pictures, one to forty in each."""
     pictures = list(coded.pictures)
     for number in _victims(coded, rng):
         data, pts, dts = pictures[number]
@@ -194,7 +196,7 @@ def flip_bits(coded: Coded, rng: np.random.Generator) -> Coded:
 
 
 def remove_bytes(coded: Coded, rng: np.random.Generator) -> Coded:
-    """A piece removed from one to four pictures: from a few bytes to half, in the middle or to the end."""
+    """A piece removed from one to ten pictures: from a few bytes to half, in the middle or to the end."""
     pictures = list(coded.pictures)
     for number in _victims(coded, rng):
         data, pts, dts = pictures[number]
@@ -202,6 +204,22 @@ def remove_bytes(coded: Coded, rng: np.random.Generator) -> Coded:
         start = int(rng.integers(min(40, len(data) // 2), max(1, len(data) - length) + 1))
         end = len(data) if rng.random() < 0.3 else start + length
         pictures[number] = (data[:start] + data[end:], pts, dts)
+    return Coded(coded.coding, pictures, coded.size)
+
+
+def add_noise(coded: Coded, rng: np.random.Generator) -> Coded:
+    """Bytes at random places overwritten with random values, headers too, through a stretch of pictures."""
+    mean = sum(len(data) for data, *_ in coded.pictures) / len(coded.pictures)
+    share = float(rng.choice([0.3, 1.5, 8])) / max(60.0, mean)
+    first = int(rng.integers(KEEP, max(KEEP + 1, len(coded.pictures) // 2)))
+    last = first + int(rng.integers(5, len(coded.pictures)))
+    pictures = list(coded.pictures)
+    for number in range(first, min(last, len(pictures))):
+        data, pts, dts = pictures[number]
+        damaged = np.frombuffer(data, np.uint8).copy()
+        hit = rng.random(len(damaged)) < share
+        damaged[hit] = rng.integers(0, 256, int(hit.sum()))
+        pictures[number] = (damaged.tobytes(), pts, dts)
     return Coded(coded.coding, pictures, coded.size)
 
 
@@ -213,8 +231,8 @@ def _victims(coded: Coded, rng: np.random.Generator) -> list[int]:
     if not usable:
         return []
     weights = np.where(sizes > 64, np.sqrt(sizes), 0)
-    count = min(usable, int(rng.integers(1, 5)))
+    count = min(usable, int(rng.integers(1, 11)))
     return [int(number) for number in rng.choice(len(sizes), count, replace=False, p=weights / weights.sum())]
 
 
-DAMAGES = {"loss": lose_packets, "flips": flip_bits, "removal": remove_bytes}
+DAMAGES = {"loss": lose_packets, "flips": flip_bits, "removal": remove_bytes, "noise": add_noise}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quantize.block_corruption.augment import augment, picture_label
 from quantize.block_corruption.truth import CLEAN, DAMAGED, DOUBTFUL
 from quantize.samples import read_samples
 from vqa_agent.block_planes import MAP_CELLS, block_planes, network_input
@@ -96,7 +97,7 @@ def plan_batches(clips: list[ClipLooks], size: int, rng: np.random.Generator) ->
 
 
 def assemble(plan: Plan, largest: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], Planes, Planes]:
-    """Planes as the network takes them, blocks and pictures of a batch.
+    """Planes as the network takes them, blocks and pictures of a batch, augmented.
 
     Pictures of more than `largest` cells are mostly cut to a random quarter, whose truth is that of its blocks: whole
     ones cost as much as all others together.
@@ -106,15 +107,8 @@ def assemble(plan: Plan, largest: int, rng: np.random.Generator) -> tuple[NDArra
     pictures = np.array([clip.picture[number] for clip, number in plan])
     if planes.shape[2] * planes.shape[3] > largest and rng.random() < 0.8:
         planes, blocks = _part(planes, blocks, rng)
-        damaged = (blocks == DAMAGED).sum(axis=(1, 2))
-        cut = np.where(damaged >= 3, DAMAGED, np.where(damaged > 0, DOUBTFUL, _rest(blocks)))
-        pictures = np.where(pictures == CLEAN, CLEAN, cut)
-    return network_input(planes), blocks, pictures.astype(np.uint8)
-
-
-def _rest(blocks: Planes) -> Planes:
-    """What a part without damaged blocks is: clean, if few of its blocks are doubtful."""
-    return np.where((blocks == DOUBTFUL).mean(axis=(1, 2)) < 0.01, CLEAN, DOUBTFUL).astype(np.uint8)
+        pictures = np.where(pictures == CLEAN, CLEAN, picture_label(blocks)).astype(np.uint8)
+    return augment(network_input(planes), blocks, pictures, rng)
 
 
 def _part(planes: Planes, blocks: Planes, rng: np.random.Generator) -> tuple[Planes, Planes]:

@@ -42,6 +42,8 @@ from vqa_agent.pipeline import Pipeline, build_detectors
 
 AREA_RULE = 0.07
 STEP_SECONDS = 0.2
+LASTING = (3, 5)
+"""Damaged looks, of successive ones, from which a clip counts as damaged: what the live rule needs at the least."""
 FRACTIONS = ((0.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01))
 """Shares of damaged blocks, in a clip's worst look, by which recall is told."""
 
@@ -57,9 +59,18 @@ class Method:
     threshold: float
 
 
-def is_damaged(each: Scored, looks: int = 1) -> bool:
-    """Whether a clip shows damage in that many looks at least."""
-    return int((each.clip.picture[each.clip.damaged_version] == DAMAGED).sum()) >= looks
+def is_damaged(each: Scored) -> bool:
+    """Whether a clip shows damage long enough for any rule: for some 0.6 seconds within one."""
+    return event_score(_damaged_looks(each), *LASTING) > 0
+
+
+def is_flash(each: Scored) -> bool:
+    """Whether the damage in a clip is shorter than that."""
+    return bool(_damaged_looks(each).any()) and not is_damaged(each)
+
+
+def _damaged_looks(each: Scored) -> Scores:
+    return np.asarray(each.clip.picture[each.clip.damaged_version] == DAMAGED, np.float64)
 
 
 def found(method: Method, each: Scored, version: bool, rule: tuple[int, int]) -> bool:
@@ -82,7 +93,11 @@ def hours(scored: list[Scored]) -> float:
 
 def recall(method: Method, scored: list[Scored], rule: tuple[int, int]) -> tuple[float, float, float, int]:
     """Share of the damaged clips in which an event opens, its bounds, and how many there are."""
-    damaged = [each for each in scored if is_damaged(each)]
+    return share_found(method, [each for each in scored if is_damaged(each)], rule)
+
+
+def share_found(method: Method, damaged: list[Scored], rule: tuple[int, int]) -> tuple[float, float, float, int]:
+    """Share of the clips in which an event opens, its bounds, and how many there are."""
     if not damaged:
         return float("nan"), float("nan"), float("nan"), 0
     hits = np.array([found(method, each, True, rule) for each in damaged], float)
@@ -145,8 +160,8 @@ def breakdown(
         keys = [f"damage: {origin['kind']}", "baked in" if origin["baked"] else "not baked in", part]
         for key in [*keys, *([] if drawn else [f"codec: {origin['codec']}"])]:
             rows.setdefault(key, []).append(each)
-    rows["two looks damaged or more"] = [each for each in scored if is_damaged(each, 2)]
-    return {key: recall(method, rows[key], rule) for key in sorted(rows) if any(map(is_damaged, rows[key]))}
+    found = {key: recall(method, rows[key], rule) for key in sorted(rows) if any(map(is_damaged, rows[key]))}
+    return found | {"shorter damage": share_found(method, [each for each in scored if is_flash(each)], rule)}
 
 
 def cost(model: Path, backend: Backend, rounds: int = 30) -> dict[str, float]:

@@ -56,14 +56,15 @@ class Source:
 class Library:
     """The sources of one split."""
 
-    def __init__(self, media: Path, config: Mapping[str, Any], split: str, kinds: Mapping[str, float]) -> None:
+    def __init__(self, media: Path, config: Mapping[str, Any], split: str, mix: str) -> None:
         self._material = config["material"]
+        self._banners = self._material["banner"].get(mix, 0.0)
         everything = list(find_sources(media, config["sources"]["damaged"]))
         chosen = [source for source in everything if split_of(source, config["sources"]) == split]
         self.by_kind: dict[str, dict[str, list[Source]]] = {}
         for source in chosen:
             self.by_kind.setdefault(source.kind, {}).setdefault(source.name, []).append(source)
-        self._kinds = {kind: share for kind, share in kinds.items() if kind in self.by_kind}
+        self._kinds = {k: share for k, share in self._material["kinds"][mix].items() if k in self.by_kind}
 
     def clip(self, rng: np.random.Generator, count: int) -> Clip:
         """`count` pictures of random size and content, sometimes with an overlay or a transition to other material."""
@@ -74,6 +75,8 @@ class Library:
             images = list(TRANSITIONS[int(rng.integers(len(TRANSITIONS)))](images, other, rng))
         if rng.random() < self._material["overlay"]:
             images = list(OVERLAYS[int(rng.integers(len(OVERLAYS)))](images, rng))
+        if self._banners and rng.random() < self._banners:
+            images = list(banner(images, rng))
         return Clip(source.name, images)
 
     def _draw_source(self, rng: np.random.Generator) -> Source:
@@ -277,6 +280,55 @@ class _Box:
         place, scale = (4, int(self.height * 0.7)), max(0.3, self.height / 40)
         cv2.putText(inner, self.words, place, cv2.FONT_HERSHEY_DUPLEX, scale, self.ink, 1, cv2.LINE_AA)
         piece[:] = inner
+
+
+def banner(images: list[Image], rng: np.random.Generator) -> Iterator[Image]:
+    """A news channel's graphics: a bar with a headline or two, a running text below, a logo; graded or translucent."""
+    height, width = images[0].shape[:2]
+    bar, strip = int(height * rng.uniform(0.07, 0.2)), int(height * rng.uniform(0.035, 0.07))
+    left, right = (int(width * share) for share in (rng.choice([0.0, rng.uniform(0, 0.15)]), rng.uniform(0.6, 1.0)))
+    top = int(height * (rng.uniform(0.02, 0.1) if rng.random() < 0.15 else rng.uniform(0.66, 0.78)))
+    ground = _graded((bar, right - left), rng)
+    _write(ground, rng, lines=int(rng.integers(1, 3)))
+    running = _graded((strip, 3 * width), rng)
+    _write(running, rng, lines=1)
+    logo = _graded((max(4, height // 12), max(8, width // 10)), rng)
+    _write(logo, rng, lines=1)
+    solid, speed = float(rng.choice([1.0, rng.uniform(0.5, 1.0)])), int(rng.integers(0, 6))
+    ticks, logos = rng.random(2) < 0.6
+    for number, image in enumerate(images):
+        image = image.copy()
+        parts = [(top, left, ground)]
+        if ticks:
+            parts.append((top + bar, left, running[:, speed * number :][:, : width - left]))
+        if logos:
+            parts.append((height // 20, width - logo.shape[1] - width // 20, logo))
+        for y, x, part in parts:
+            place = image[y : y + part.shape[0], x : x + part.shape[1]]
+            place[:] = cv2.addWeighted(part[: place.shape[0]], solid, place, 1 - solid, 0)
+        yield image
+
+
+def _graded(shape: tuple[int, int], rng: np.random.Generator) -> Image:
+    """An area of one colour, or from one to another."""
+    one, other = rng.integers(0, 256, (2, 3))
+    if rng.random() < 0.5:
+        other = one
+    along = np.linspace(0, 1, shape[1] if rng.random() < 0.5 else shape[0])[:, None]
+    colours = (one + (other - one) * along).astype(np.uint8)
+    rows = colours[None] if len(colours) == shape[1] else colours[:, None]
+    return np.ascontiguousarray(np.broadcast_to(rows, (*shape, 3)))
+
+
+def _write(image: Image, rng: np.random.Generator, lines: int) -> None:
+    """Lines of words that fill the height."""
+    step = image.shape[0] / lines
+    light = 255 if image.mean() < 128 else 0
+    ink = [light] * 3 if rng.random() < 0.7 else [int(v) for v in rng.integers(0, 256, 3)]
+    for line in range(lines):
+        words = "".join(rng.choice(list("AEINORSTaeinorstlmkdv    0123:"), int(image.shape[1] / step * 1.5) + 1))
+        place = (int(step * 0.3), int(step * (line + 0.75)))
+        cv2.putText(image, words, place, cv2.FONT_HERSHEY_DUPLEX, max(0.25, step / 42), ink, 1, cv2.LINE_AA)
 
 
 def pixelate(images: list[Image], rng: np.random.Generator) -> Iterator[Image]:

@@ -35,17 +35,17 @@ from vqa_agent.media import Picture
 
 CONFIG = Path(__file__).with_name("config.toml")
 SPLITS = {
-    "train": "train",
-    "clean_train": "train",
-    "validation": "validation",
-    "test": "test",
-    "held_out": "test",
-    "clean_validation": "validation",
-    "clean_test": "test",
+    "train": ("train", "train"),
+    "clean_train": ("train", "clean_train"),
+    "validation": ("validation", "damaged"),
+    "test": ("test", "damaged"),
+    "held_out": ("test", "damaged"),
+    "clean_validation": ("validation", "clean"),
+    "clean_test": ("test", "clean"),
 }
-"""The sets of clips, each with the sources that it takes. Those that begin with clean are not damaged at all."""
+"""The sets of clips: the sources that each takes, and its mix of material. Those that begin with clean are clean."""
 TRAINING = ("train", "clean_train")
-GAPS = (1, 1, 1, 1, 1, 1, 1, 1, 2, 4, None)
+GAPS = (1, 1, 1, 1, 1, 1, 1, 2, 4, None)
 """Pictures back to the predecessor: skipped frames make it more, a beginning makes it none."""
 
 
@@ -88,7 +88,7 @@ def make_shot(rng: np.random.Generator, library: Library, split: str, config: Ma
     if kind == "none":
         shown: dict[int, av.VideoFrame] = {}
     elif kind == "drawn":
-        shown, whole = _drawn(whole, rng, config, held_out)
+        shown, whole = _drawn(whole, rng, config, split)
     else:
         shown = decode(DAMAGES[kind](coded, rng), DECODERS[int(rng.integers(len(DECODERS)))])
     shown = {number: frame for number, frame in shown.items() if number < len(whole)}
@@ -100,13 +100,14 @@ def make_shot(rng: np.random.Generator, library: Library, split: str, config: Ma
 
 
 def _drawn(
-    frames: list[av.VideoFrame], rng: np.random.Generator, config: Mapping[str, Any], held_out: bool
+    frames: list[av.VideoFrame], rng: np.random.Generator, config: Mapping[str, Any], split: str
 ) -> tuple[dict[int, av.VideoFrame], list[av.VideoFrame]]:
     """Drawn damage over decoded pictures; the clean ones go the same way through RGB."""
     apart = config["held_out"]["styles"]
-    styles = apart if held_out else [name for name in STYLES if name not in apart]
+    styles = apart if split == "held_out" else [name for name in STYLES if name not in apart]
+    shortest = config["damage"]["shortest"]["train" if split in TRAINING else "measured"]
     images = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
-    shown = {number: to_frame(image) for number, image in enumerate(draw_damage(images, styles, rng))}
+    shown = {number: to_frame(image) for number, image in enumerate(draw_damage(images, styles, rng, shortest))}
     return shown, [to_frame(image) for image in images]
 
 
@@ -157,7 +158,8 @@ def looks_for_training(shot: Shot, rng: np.random.Generator, config: Mapping[str
         truth = find_damage(shown[number], clean, number, config["labels"])
         yield _look(shown, number, _gap(rng), truth, True, shot)
     originals = dict(enumerate(clean))
-    for number in sorted(int(n) for n in rng.permutation(len(clean) - 1)[:3] + 1):
+    beside = config["data"]["clean_looks"]["damaged" if shot.frames else "clean"]
+    for number in sorted(int(n) for n in rng.permutation(len(clean) - 1)[:beside] + 1):
         yield _look(originals, number, _gap(rng), None, False, shot)
 
 
@@ -217,9 +219,10 @@ def save(path: Path, looks: list[Look], origin: Mapping[str, Any]) -> None:
 
 
 def draw_looks(path: Path, looks: list[Look], shot: Shot) -> None:
-    """Shown, clean and truth of some damaged looks side by side (red: damaged, yellow: doubtful)."""
+    """Shown, clean and truth of the worst looks side by side (red: damaged, yellow: doubtful)."""
     rows = []
-    for look in [look for look in looks if look.damaged_version][:4]:
+    worst = sorted((look for look in looks if look.damaged_version), key=lambda look: -look.truth.share)
+    for look in worst[:4]:
         shown, clean = (
             frame.to_ndarray(format="bgr24") for frame in (shot.frames[look.number], shot.clean[look.number])
         )
@@ -244,8 +247,8 @@ def make(
     """Make the clips of one split."""
     cv2.setNumThreads(1)
     config = read_config(CONFIG)
-    kinds = config["material"].get(f"kinds_{split}", config["material"]["kinds"])
-    library = Library(media, config, SPLITS[split], kinds)
+    sources, mix = SPLITS[split]
+    library = Library(media, config, sources, mix)
     data.mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(first, config["data"][split] if last is None else last), desc=split, mininterval=5):
         path = data / f"{split}-{number:05d}.npz"

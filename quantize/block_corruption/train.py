@@ -1,10 +1,12 @@
 """Train block_corruption on simulated clips, quantise it, choose its threshold, and write models/block_corruption.
 
     python -m quantize.block_corruption.train --media DIR [--data DIR] [--samples EXPORT] [--minutes 60]
+        [--start CHECKPOINT]
 
 Makes the clips that are missing first (see simulate). A checkpoint is written after each epoch, with the configuration
 in it; a run that was stopped goes on from there. `--minutes` is the time for training: the learning rate falls to
-nothing at its end or after the last epoch, whichever comes first.
+nothing at its end or after the last epoch, whichever comes first. `--start` begins with the weights of an earlier
+network; layers that it lacks begin as new ones do.
 """
 
 from __future__ import annotations
@@ -146,6 +148,7 @@ def make(
     data: Annotated[Path, typer.Option(help="The simulated clips.")] = FOLDER / NAME,
     samples: Annotated[Path | None, typer.Option(help="Labelled pictures from the field, exported.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Where training goes on from; in DATA by default.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Checkpoint of an earlier network to begin with.")] = None,
     minutes: Annotated[float, typer.Option(help="Time for training.")] = 60.0,
     models: Annotated[Path, typer.Option(help="Where the model goes.")] = MODELS,
     simulate: Annotated[bool, typer.Option(help="Make missing clips first.")] = True,
@@ -161,6 +164,8 @@ def make(
         *(read_field(samples) if samples else ()),
     ]
     network = build(config["network"]).to(memory_format=torch.channels_last)
+    if start:
+        network.load_state_dict(torch.load(start, weights_only=True)["network"], strict=False)
     train(network, clips, config, checkpoint or data / "checkpoint.pt", minutes)
     fp32 = data / f"{NAME}.onnx"
     export(network, fp32)
@@ -178,7 +183,7 @@ def make(
         outputs=["blocks", "picture"],
         classes=["damaged"],
         thresholds={"picture": round(threshold, 4)},
-        data=f"{len(clips)} simulated clips made from {names}",
+        data=f"{len(clips)} simulated clips made from {names}" + (", begun with the network before" if start else ""),
         folder=models,
     )
     print(f"{out}: {out.stat().st_size / 1e6:.2f} MB, threshold {threshold:.3f}; now run quantize.{NAME}.evaluate")

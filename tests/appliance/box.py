@@ -49,6 +49,7 @@ class Box:
 
     def boot(self) -> None:
         command = ["systemd-nspawn", "-D", str(self.root), "--boot", "--register=no", "--keep-unit"]
+        command += ["--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"]
         command += ["--private-network", f"--machine=vqa-{os.getpid()}", "--hostname=box"]
         # Without a terminal of its own the container's console would be this test's.
         console = ["script", "--quiet", "--return", "--flush", "--command", shlex.join(command), "/dev/null"]

@@ -55,6 +55,7 @@ def box() -> Iterator[Box]:
         pytest.skip(f"debootstrap ended with status {error.returncode}: is there a mirror?")
     folder = Path(tempfile.mkdtemp(dir=CACHE, prefix="box-"))
     subprocess.run(["cp", "-a", "--reflink=auto", f"{base}/.", str(folder)], check=True)
+    (folder / "etc/hosts").write_text("127.0.0.1 localhost box\n")
     box = Box(folder)
     try:
         box.boot()

@@ -5,22 +5,31 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.appliance.box import Box
+from vqa_agent.service import landlock
 from vqa_agent.simulate import defects, scenes, sounds
 from vqa_agent.simulate.encode import encode
 
 pytestmark = [pytest.mark.appliance, pytest.mark.timeout(900)]
 
 BROKER = "listener 1883 127.0.0.1\npassword_file /etc/mosquitto/passwd\nallow_anonymous false\n"
+TLS = """\
+listener 8883 127.0.0.1
+cafile /etc/mosquitto/tls/ca.crt
+certfile /etc/mosquitto/tls/broker.crt
+keyfile /etc/mosquitto/tls/broker.key
+"""
 CONFIG = """\
 [agent]
 id = "box"
 site = "lab"
+log_level = "debug"
 [budget]
 cpu = "80%"
 memory = "900M"
@@ -36,7 +45,9 @@ realtime = true
 [stream.defects.black]
 set_time = 0.5
 """
-LISTEN = "mosquitto_sub -h 127.0.0.1 -u box -P open-sesame -V 5"
+OLD, NEW = "open-sesame", "open-barley"
+LISTEN = "mosquitto_sub -h 127.0.0.1 -u box -V 5"
+CERTIFICATES = Path(__file__).parents[2] / "packaging/central/certificates.sh"
 
 
 def property_of(box: Box, name: str) -> str:
@@ -55,6 +66,33 @@ def await_watching(box: Box) -> None:
 
 def worker(box: Box) -> int:
     return int(status(box)["streams"]["main"]["pid"])
+
+
+def await_delivery(box: Box, password: str) -> None:
+    """The agent is connected, and its next event arrives."""
+    box.until_true(lambda: bool(status(box)["delivery"]["connected"]), 60, "the status says connected")
+    topic = "vqa/v1/lab/box/event/main/black"
+    event = json.loads(box.says(f"{LISTEN} -P {password} -t {topic} -C 1 -W 90", timeout=100))
+    assert event["defect"] == "black"
+
+
+def edit(box: Box, old: str, new: str) -> None:
+    """Changes the configuration, and leaves whose it is."""
+    path = box.root / "etc/vqa-agent/agent.toml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def new_authority(box: Box, folder: Path) -> None:
+    """Another certificate authority, with the broker's certificate and the agent's, put where both look for them."""
+    environment = {"CERTIFICATES": str(folder), "PATH": "/usr/bin:/bin"}
+    subprocess.run([CERTIFICATES, "localhost", "box"], check=True, capture_output=True, env=environment)
+    for name in ("ca.crt", "broker.crt", "broker.key"):
+        box.write(f"/etc/mosquitto/tls/{name}", (folder / name).read_text())
+    box.write("/etc/vqa-agent/ca.pem", (folder / "ca.crt").read_text())
+    box.write("/etc/vqa-agent/secrets/box.pem", (folder / "box.crt").read_text(), 0o600)
+    box.write("/etc/vqa-agent/secrets/box.key", (folder / "box.key").read_text(), 0o600)
 
 
 def test_installing_needs_no_network_and_starts_nothing_unconfigured(box: Box, package: Path) -> None:
@@ -86,9 +124,9 @@ def test_it_is_ready_while_there_is_no_broker(box: Box, tmp_path: Path) -> None:
     shutil.copy(clip, box.root / "srv/main.ts")
     box.run("systemctl stop mosquitto")
     box.write("/etc/mosquitto/conf.d/box.conf", BROKER)
-    box.run("mosquitto_passwd -b -c /etc/mosquitto/passwd box open-sesame && chmod 644 /etc/mosquitto/passwd")
+    box.run(f"mosquitto_passwd -b -c /etc/mosquitto/passwd box {OLD} && chmod 644 /etc/mosquitto/passwd")
     box.run("cat > /etc/vqa-agent/agent.toml <<'END'\n" + CONFIG + "END")
-    box.write("/etc/vqa-agent/secrets/mqtt-password", "open-sesame\n", 0o600)
+    box.write("/etc/vqa-agent/secrets/mqtt-password", f"{OLD}\n", 0o600)
     box.run("systemctl start vqa-agent", timeout=120)
     assert property_of(box, "ActiveState") == "active"
     await_watching(box)
@@ -110,10 +148,13 @@ def test_it_has_no_privileges(box: Box) -> None:
 
 def test_events_arrive_with_a_password_that_only_root_can_read(box: Box) -> None:
     box.run("systemctl start mosquitto")
-    event = json.loads(box.says(f"{LISTEN} -t 'vqa/v1/lab/box/event/main/black' -C 1 -W 90", timeout=100))
-    assert event["defect"] == "black"
-    box.until_true(lambda: bool(status(box)["delivery"]["connected"]), 60, "the status says connected")
-    assert "open-sesame" not in box.says("journalctl -b --no-pager -u vqa-agent; cat /run/vqa-agent/status.json")
+    await_delivery(box, OLD)
+    assert OLD not in box.says("journalctl -b --no-pager -u vqa-agent; cat /run/vqa-agent/status.json")
+
+
+@pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
+def test_the_worker_is_sealed_under_the_filter_of_the_unit(box: Box) -> None:
+    assert "stream main: sealed by version" in box.says("journalctl -b --no-pager -u vqa-agent")
 
 
 def test_anybody_on_the_box_may_ask_for_the_status(box: Box) -> None:
@@ -173,10 +214,54 @@ def test_a_bad_configuration_is_refused_once_and_not_tried_again(box: Box) -> No
     await_watching(box)
 
 
+def test_a_new_password_takes_effect_with_a_restart(box: Box) -> None:
+    box.run(f"mosquitto_passwd -b /etc/mosquitto/passwd box {NEW} && systemctl restart mosquitto")
+    box.until_true(lambda: "mqtt.password_file" in status(box)["delivery"]["reason"], 60, "the old one is refused")
+    seq = status(box)["delivery"]["seq"]
+    box.write("/etc/vqa-agent/secrets/mqtt-password", f"{NEW}\n", 0o600)
+    box.run("systemctl restart vqa-agent", timeout=120)
+    await_delivery(box, NEW)
+    assert status(box)["delivery"]["seq"] > seq
+    assert NEW not in box.says("journalctl -b --no-pager -u vqa-agent; cat /run/vqa-agent/status.json")
+
+
+def test_tls_is_taken_up_by_a_reload(box: Box, tmp_path: Path) -> None:
+    new_authority(box, tmp_path / "first")
+    box.write("/etc/mosquitto/conf.d/box.conf", BROKER + TLS)
+    box.run("systemctl restart mosquitto")
+    service, watched = property_of(box, "MainPID"), worker(box)
+    edit(box, '"mqtt://127.0.0.1:1883"', '"mqtts://localhost:8883"\nca_file = "/etc/vqa-agent/ca.pem"')
+    box.run("systemctl reload vqa-agent")
+    box.until("grep -q ' 0100007F:22B3 01 ' /proc/net/tcp", 60)
+    await_delivery(box, NEW)
+    assert (property_of(box, "MainPID"), worker(box)) == (service, watched)
+
+
+def test_a_new_authority_needs_no_restart(box: Box, tmp_path: Path) -> None:
+    service = property_of(box, "MainPID")
+    new_authority(box, tmp_path / "second")
+    box.run("systemctl restart mosquitto")
+    await_delivery(box, NEW)
+    assert property_of(box, "MainPID") == service
+
+
+def test_a_key_that_only_root_can_read_is_shown_to_the_broker(box: Box) -> None:
+    box.write("/etc/mosquitto/conf.d/box.conf", BROKER + TLS + "require_certificate true\n")
+    box.run("systemctl restart mosquitto")
+    box.until_true(lambda: not status(box)["delivery"]["connected"], 30, "an agent without a certificate is refused")
+    own = "".join(
+        f'{key} = "/etc/vqa-agent/secrets/box.{end}"\n' for key, end in (("cert_file", "pem"), ("key_file", "key"))
+    )
+    edit(box, "[[stream]]\n", own + "[[stream]]\n")
+    box.run("systemctl restart vqa-agent", timeout=120)
+    await_delivery(box, NEW)
+
+
 def test_an_upgrade_keeps_configuration_and_waiting_events_and_restarts(box: Box, newer: Path) -> None:
     box.run("systemctl stop mosquitto")
     box.until_true(lambda: status(box)["delivery"]["pending"] >= 2, 60, "events wait")
     before, service = status(box)["delivery"], property_of(box, "MainPID")
+    configuration = box.says("cat /etc/vqa-agent/agent.toml")
     shutil.copy(newer, box.root / "srv/newer.deb")
     box.run("dpkg -i --force-confold /srv/newer.deb")
     await_watching(box)
@@ -184,7 +269,7 @@ def test_an_upgrade_keeps_configuration_and_waiting_events_and_restarts(box: Box
     assert property_of(box, "MainPID") != service
     assert after["seq"] >= before["seq"]
     assert after["pending"] >= before["pending"]
-    assert box.says("cat /etc/vqa-agent/agent.toml") == CONFIG.strip()
+    assert box.says("cat /etc/vqa-agent/agent.toml") == configuration
     box.run("systemctl start mosquitto")
     box.until_true(lambda: status(box)["delivery"]["pending"] <= 1, 90, "they are delivered")
 
@@ -198,6 +283,7 @@ def test_it_is_there_after_a_reboot(box: Box) -> None:
 
 
 def test_a_purge_leaves_nothing_but_the_user(box: Box) -> None:
+    box.run("ls /var/lib/vqa-agent/outbox.db /var/lib/vqa-agent/outbox.mark")
     box.run("dpkg --purge vqa-agent")
     for place in ("/opt/vqa-agent", "/etc/vqa-agent", "/var/lib/vqa-agent", "/run/vqa-agent", "/usr/bin/vqa-agent"):
         assert box.run(f"test -e {place}", check=False).returncode == 1, place

@@ -32,6 +32,13 @@ def test_alarms_are_counted_by_the_hour() -> None:
     assert "| black | 1 | 1.0 | 0 | a (1.0 s) |" in table
 
 
+def test_what_a_recording_came_with_is_no_false_alarm() -> None:
+    events = [Event("silence", 0.0, 9.0, "major"), Event("freeze", 1.0, 4.0, "major")]
+    table = clean_table([Result("clean", "file", "", "", "scenes/01_dog.mp4", 3600.0, events=events)])
+    assert "| **all** | 1 | 1.0 | 0 | |" in table
+    assert "- silence in scenes/01_dog.mp4: digital zero" in table
+
+
 def test_what_was_measured_is_not_measured_again(tmp_path: Path) -> None:
     Results(tmp_path / "r.jsonl").add(result(4.0))
     again = Results(tmp_path / "r.jsonl")

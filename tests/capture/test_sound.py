@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import wave as wave_file
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -66,3 +68,16 @@ def test_a_new_layout_begins_a_new_block() -> None:
 def test_channels_have_their_names() -> None:
     (block,) = SoundAssembler().add(frame(wave(4800, 6), layout="5.1"), 0.0)
     assert block.names[:4] == ("FL", "FR", "FC", "LFE")
+
+
+def test_channels_without_a_layout_are_numbered(tmp_path: Path) -> None:
+    path = tmp_path / "plain.wav"
+    with wave_file.open(str(path), "wb") as plain:
+        plain.setnchannels(2)
+        plain.setsampwidth(2)
+        plain.setframerate(48000)
+        plain.writeframes(bytes(4 * 4800))
+    with av.open(str(path)) as container:
+        assembler = SoundAssembler()
+        blocks = [block for each in container.decode(audio=0) for block in assembler.add(each, float(each.time or 0))]
+    assert [block.names for block in [*blocks, *assembler.flush()]] == [("1", "2")]

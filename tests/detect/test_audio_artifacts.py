@@ -68,11 +68,29 @@ def test_makes_one_event_of_a_lasting_defect(label: str, profile: Profile) -> No
     assert found[0].end - found[0].start >= 0.6 * SECONDS
 
 
+def bass(seconds: float, hertz: float = 50.0) -> np.ndarray:
+    """Notes of a bass out of tune, right on the mains, that are struck every 2 s and decay."""
+    since = np.arange(round(seconds * RATE)) / RATE % 2.0
+    wave = sum(np.sin(2 * np.pi * hertz * k * since) / k for k in (1, 2, 3, 4)) * np.exp(-since / 0.5)
+    return (sounds.speech(seconds, channels=1) + 0.1 * wave).astype(np.float32)
+
+
+def test_three_seconds_of_hum_amid_a_programme_are_found_in_a_file() -> None:
+    sound = sounds.speech(SECONDS, channels=1)
+    part = slice(5 * RATE, 8 * RATE)
+    sound[:, part] = hum(sound[:, part], -34.0)
+    (found,) = samples.events(samples.sound_blocks(sound), Profile.FILE, only=["audio_artifacts"])
+    assert found.defect == "audio_hum"
+    assert (found.start, found.end) == (pytest.approx(5, abs=1), pytest.approx(8, abs=1))
+
+
 TRAPS = {
     "speech": lambda: sounds.speech(SECONDS, channels=1),
     "music": lambda: sounds.music(SECONDS, channels=1),
     "silence": lambda: sounds.silence(SECONDS, channels=1),
     "line-up tone": lambda: sounds.tone(SECONDS, channels=1),
+    "bass notes": lambda: bass(SECONDS),
+    "hum that nobody hears": lambda: hum(sounds.speech(SECONDS, channels=1), -64.0),
     "quiet room": lambda: sounds.room(SECONDS, -76.0, channels=1),
 }
 

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tests.detect import samples
+from vqa_agent.capture import Source, open_source
 from vqa_agent.detect import Profile
+from vqa_agent.media import Sample, Sound
 from vqa_agent.simulate import audio, sounds
+from vqa_agent.simulate.encode import encode
 
 CONTENTS = {
     "speech": sounds.speech,
@@ -38,8 +44,43 @@ def test_finds_flat_tops_at_any_level(content: str, share: float, gain: float) -
     assert found[-1].end <= 7.2
 
 
+def through(codec: str, sound: np.ndarray, folder: Path) -> list[Sample]:
+    file = encode(folder / "sound.mkv", None, sound, audio_codec=codec)
+    with open_source(Source(name="sound", url=str(file), live=False)) as capture:
+        return [sample for sample in capture.samples() if isinstance(sample, Sound)]
+
+
+def hum(seconds: float) -> np.ndarray:
+    return sounds.tone(seconds, 180.0, -12.0) + sounds.tone(seconds, 270.0, -18.0)
+
+
+@pytest.mark.parametrize(("codec", "content"), [("mp2", sounds.speech), ("mp2", hum), ("aac", hum)])
+@pytest.mark.parametrize("gain", [0.5, 0.13], ids=["-6 dB after", "-18 dB after"])
+def test_finds_blunt_tops_behind_a_lossy_codec(
+    codec: str, content: Callable[[float], np.ndarray], gain: float, tmp_path: Path
+) -> None:
+    sound = through(codec, audio.clip(content(8.0), 2.0, 6.0, 0.12, gain), tmp_path)
+    found = samples.events(sound, only=["clipping"])
+    assert found[0].start >= 1.4
+    assert found[-1].end <= 6.6
+
+
+@pytest.mark.parametrize("codec", ["aac", "mp2"])
+@pytest.mark.parametrize("content", [sounds.speech, sounds.music, hum])
+def test_lossy_codecs_alone_clip_nothing(codec: str, content: Callable[[float], np.ndarray], tmp_path: Path) -> None:
+    assert samples.events(through(codec, content(8.0), tmp_path), only=["clipping"]) == []
+
+
 def sine(hertz: float, dbfs: float, bits: int) -> np.ndarray:
     return to_bits(sounds.tone(12.0, hertz, dbfs), bits)
+
+
+def touching() -> np.ndarray:
+    """Music whose peaks reach full scale four times in 12 s, for three samples."""
+    sound = sounds.music(12.0, dbfs=-24.0)
+    for second in range(2, 10, 2):
+        sound[:, second * 48000 : second * 48000 + 3] = 1.0
+    return sound
 
 
 def limited() -> np.ndarray:
@@ -56,6 +97,7 @@ TRAPS = {
     "bass at 16 bits": lambda: sine(41, -20.0, 16),
     "bass at 8 bits": lambda: sine(50, -12.0, 8),
     "limited music": limited,
+    "peaks that touch full scale": touching,
     "speech at 8 bits": lambda: to_bits(sounds.speech(12.0), 8),
     "silence": lambda: sounds.silence(12.0),
     "offset": lambda: np.full((2, 12 * 48000), 0.5, np.float32),

@@ -50,6 +50,34 @@ def test_an_offset_is_not_sound() -> None:
     assert samples.names(silences(sounds.room(4.0, dbfs=-80.0) + np.float32(0.2))) == ["silence"]
 
 
+def paused(first: float, second: float) -> np.ndarray:
+    """Music with a pause of one second, then one of four, each filled with its own background in dBFS."""
+    sound = sounds.music(14.0)
+    for start, length, dbfs in ((3, 1, first), (7, 4, second)):
+        part = slice(start * 48000, (start + length) * 48000)
+        sound[:, part] = sounds.room(float(length), dbfs)[:, : length * 48000]
+    return sound
+
+
+@pytest.mark.parametrize(("first", "second", "severity"), [(-84, -84, "minor"), (-84, -70, "major")])
+def test_a_pause_like_an_earlier_one_is_minor_in_a_file(first: float, second: float, severity: str) -> None:
+    (event,) = silences(paused(first, second))
+    assert (event.severity, round(event.start)) == (severity, 7)
+
+
+def test_digital_zero_is_never_a_natural_pause() -> None:
+    sound = defects.mute(defects.mute(sounds.music(14.0), 3.0, 4.0), 7.0, 11.0)
+    (event,) = silences(sound)
+    assert event.severity == "major"
+
+
+@pytest.mark.parametrize(("seconds", "severity"), [(4, "minor"), (12, "major")])
+def test_a_lead_in_is_minor_for_ten_seconds(seconds: int, severity: str) -> None:
+    sound = np.concatenate([sounds.room(float(seconds), -80.0), sounds.music(3.0)], axis=1)
+    (event,) = silences(sound)
+    assert event.severity == severity
+
+
 TRAPS = {
     "room tone": lambda: sounds.room(15.0, dbfs=-55.0),
     "speech with pauses": lambda: sounds.speech(15.0),

@@ -14,6 +14,7 @@ from vqa_agent.hearing import (
     Listener,
     Segments,
     amplitudes,
+    hum_level,
     mains,
     measures,
     residual,
@@ -104,6 +105,21 @@ class TestMains:
         around = self.kept(hertz)[mains.MULTIPLES : 2 * mains.MULTIPLES]
         assert around[:2].max() < 0.6
 
+    @pytest.mark.parametrize(
+        ("dip", "hertz", "hums"),
+        [(0, 50.0, True), (0, 120.1, True), (0, 49.0, False), (0, 61.7, False), (-20, 50.0, False)],
+        ids=["50 Hz", "second multiple of 60 Hz", "G1", "B1", "a note that ends"],
+    )
+    def test_hum_goes_on(self, dip: float, hertz: float, hums: bool) -> None:
+        moments = np.arange(6 * RATE) / RATE
+        level = 10 ** ((-40 + np.where(moments % 2 < 1.2, 0, dip)) / 20)
+        wave = level * 2**0.5 * np.sin(2 * np.pi * hertz * moments) + 1e-4 * np.random.default_rng(4).normal(
+            size=6 * RATE
+        )
+        listener = Listener(RATE)
+        heard = [listener.listen(each) for each in wave.astype(np.float32).reshape(6, RATE)]
+        assert hum_level(heard, 3) == (pytest.approx(-40, abs=1) if hums else -np.inf)
+
     def test_level_is_relative_to_the_programme(self) -> None:
         level = self.kept(50.0)[4 * mains.MULTIPLES]
         assert 20 * level == pytest.approx(0.0, abs=0.7)
@@ -175,6 +191,23 @@ class TestSegments:
             each for block in self.blocks(np.stack([one, one, two, two * 0.5]), names) for each in segments.add(block)
         ]
         assert list(found[0][2]) == ["FL", "FC"]
+
+    @pytest.mark.parametrize(
+        ("change", "kept"),
+        [
+            (lambda wave: wave + 1e-4 * np.random.default_rng(3).normal(size=wave.shape), ["FL"]),
+            (lambda wave: np.where(np.arange(wave.size) == 700, wave + 0.2, wave), ["FL", "FR"]),
+            (lambda wave: np.clip(wave, -0.5 * np.abs(wave).max(), None), ["FL", "FR"]),
+            (lambda wave: wave + 0.01 * np.sin(np.arange(wave.size) * 2 * np.pi * 50 / RATE), ["FL", "FR"]),
+        ],
+        ids=["rounding", "a click", "a cut side", "hum"],
+    )
+    def test_a_channel_is_left_out_only_where_it_says_the_same(self, change, kept: list[str]) -> None:
+        one = second(seed=1)
+        segments = Segments()
+        sound = np.stack([one, change(one)]).astype(np.float32)
+        ((_, _, channels),) = [each for block in self.blocks(sound, ("FL", "FR")) for each in segments.add(block)]
+        assert list(channels) == kept
 
     def test_a_gap_or_another_form_does_not_follow(self) -> None:
         segments = Segments()

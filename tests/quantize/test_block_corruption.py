@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from quantize.block_corruption import coding, styles, truth
+from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _mirror, augment, picture_label
 from quantize.block_corruption.data import assemble, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score
 from quantize.block_corruption.drawn import DRAWINGS
-from quantize.block_corruption.material import Library, Source, find_sources, split_of
+from quantize.block_corruption.material import Library, Source, banner, find_sources, split_of
 from quantize.block_corruption.simulate import (
     CONFIG,
     SPLITS,
@@ -26,7 +27,7 @@ from quantize.block_corruption.simulate import (
     to_planes,
 )
 from quantize.setup import read_config
-from vqa_agent.block_planes import NAMES, block_planes
+from vqa_agent.block_planes import NAMES, block_planes, network_input
 from vqa_agent.errors import InputError
 from vqa_agent.media import Picture
 from vqa_agent.simulate import scenes
@@ -196,6 +197,12 @@ class TestStyles:
         changed[64:80, 80:] = False
         assert not changed.any()
 
+    @pytest.mark.parametrize("seed", range(6))
+    def test_damage_lasts_as_long_as_asked(self, seed: int) -> None:
+        images = [np.full((64, 96, 3), 60, np.uint8)] * 50
+        shown = list(styles.draw_damage(images, ["dead"], np.random.default_rng(seed), shortest=25))
+        assert sum(bool((one != other).any()) for one, other in zip(shown, images, strict=True)) >= 25
+
     def test_damage_leaves_the_first_pictures_alone(self) -> None:
         images = list(scenes.action(1.0, SIZE))
         shown = list(styles.draw_damage(images, ["dead"], np.random.default_rng(3)))
@@ -220,6 +227,15 @@ class TestMaterial:
         listed = {*CONFIGURATION["sources"]["validation"], *CONFIGURATION["sources"]["test"]}
         assert {name for name in listed if name.startswith("drawn/")} <= names
 
+    @pytest.mark.parametrize("size", [(320, 240), (1024, 576)])
+    @pytest.mark.parametrize("seed", range(4))
+    def test_a_banner_leaves_the_middle_alone(self, seed: int, size: tuple[int, int]) -> None:
+        images = [np.full((size[1], size[0], 3), 90, np.uint8)] * 3
+        shown = list(banner(images, np.random.default_rng(seed)))
+        middle = slice(size[1] * 2 // 5, size[1] * 3 // 5)
+        assert all((image[middle] == 90).all() for image in shown)
+        assert all((image != 90).any(axis=2).mean() > 0.03 for image in shown)
+
     @pytest.mark.parametrize("name", DRAWINGS)
     def test_drawings_move_and_have_their_size(self, name: str) -> None:
         images = list(DRAWINGS[name](np.random.default_rng(1), (160, 96), 12))
@@ -231,7 +247,8 @@ class TestMaterial:
 def library() -> tuple[Library, dict]:
     config = json.loads(json.dumps(CONFIGURATION))
     config["material"] |= {"heights": {"288": 1.0}, "pictures": dict.fromkeys(SPLITS, 16)}
-    return Library(Path("nowhere"), config, "train", {"drawn": 1.0}), config
+    config["material"]["kinds"]["train"] = {"drawn": 1.0}
+    return Library(Path("nowhere"), config, "train", "train"), config
 
 
 class TestSimulation:
@@ -293,6 +310,55 @@ class TestSimulation:
             read_split(tmp_path, "train")
 
 
+class TestAugmentation:
+    """A picture that was augmented is one that could have been."""
+
+    def looks(self, count: int = 4) -> np.ndarray:
+        luma = np.random.default_rng(1).integers(60, 180, (count + 1, 64, 96), dtype=np.uint8)
+        pictures = [Picture(time=0, duration=0.04, luma=plane) for plane in luma]
+        pairs = zip(luma[1:], pictures, strict=False)
+        return np.stack([block_planes(Picture(time=1, duration=0.04, luma=one, previous=old)) for one, old in pairs])
+
+    @pytest.mark.parametrize(("axis", "plane"), [(1, "across"), (0, "down")])
+    def test_a_mirrored_picture_has_the_planes_of_the_mirrored_luma(self, axis: int, plane: str) -> None:
+        luma = np.random.default_rng(2).integers(0, 256, (64, 96), dtype=np.uint8)
+        before = np.random.default_rng(3).integers(0, 256, (64, 96), dtype=np.uint8)
+        turned = [np.ascontiguousarray(np.flip(each, axis)) for each in (luma, before)]
+
+        def planes(now: np.ndarray, old: np.ndarray) -> np.ndarray:
+            previous = Picture(time=0.0, duration=0.04, luma=old)
+            return block_planes(Picture(time=0.04, duration=0.04, luma=now, previous=previous))
+
+        edges = EDGES_ACROSS if plane == "across" else EDGES_DOWN
+        ours = _mirror(network_input(planes(luma, before)[None]), 2 + axis, edges)
+        theirs = network_input(planes(*turned)[None])
+        # Activity looks up and left, mirrored up and right.
+        exact = [number for number, name in enumerate(NAMES) if name != "activity"]
+        np.testing.assert_allclose(ours[:, exact], theirs[:, exact], atol=1.1 / 255)
+
+    def test_truth_stays_with_its_blocks(self) -> None:
+        """Damaged blocks are told by their luma: whatever is done, each still has its label."""
+        rng = np.random.default_rng(0)
+        blocks = (rng.random((16, 6, 8)) < 0.3).astype(np.uint8)
+        for _ in range(20):
+            planes = network_input(np.zeros((16, len(NAMES), 24, 32), np.uint8))
+            planes[:, 3] = np.repeat(np.repeat(blocks, 4, 1), 4, 2)
+            shown, labels, pictures = augment(planes, blocks.copy(), picture_label(blocks), rng)
+            np.testing.assert_array_equal(shown[:, 3, ::4, ::4] > 0, labels == truth.DAMAGED)
+            np.testing.assert_array_equal(pictures == truth.DAMAGED, picture_label(labels) == truth.DAMAGED)
+
+    def test_some_looks_know_no_change(self) -> None:
+        planes = network_input(np.tile(self.looks(), (16, 1, 1, 1)))
+        count = len(planes)
+        shown, *_ = augment(
+            planes, np.zeros((count, 2, 3), np.uint8), np.zeros(count, np.uint8), np.random.default_rng(0)
+        )
+        still = (shown[:, NAMES.index("change")] == 0).all(axis=(1, 2))
+        assert 0 < still.mean() < 0.6
+        assert shown.min() >= 0
+        assert shown.max() <= 1
+
+
 class TestDecision:
     def test_an_event_needs_its_looks_near_each_other(self) -> None:
         values = np.array([0.1, 0.9, 0.1, 0.1, 0.8, 0.1, 0.1, 0.1, 0.1, 0.7])
@@ -300,8 +366,8 @@ class TestDecision:
         assert event_score(values, 3, 5) == 0.1
         assert event_score(values[:1], 2, 5) == 0.0
 
-    def test_the_threshold_lies_above_the_worst_clean_clip(self) -> None:
-        clips = [scored([0.2, 0.7, 0.8, 0.1]), scored([0.1, 0.99, 0.1, 0.2])]
+    def test_the_threshold_lies_above_nearly_all_clean_clips(self) -> None:
+        clips = [scored([0.1, 0.2, 0.7, 0.7]) for _ in range(39)] + [scored([0.1, 0.99, 0.99, 0.2])]
         odds = 0.7 / 0.3 * math.exp(MARGIN)
         assert choose_threshold(clips, 2, 5) == pytest.approx(odds / (1 + odds))
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,16 @@ class Agent:
                 self.process.kill()
                 raise
         return time.monotonic() - began
+
+
+def still_running(processes: list[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that have not ended after so long. One that the machine's init has not yet collected has ended."""
+    left = []
+    for process in psutil.wait_procs(processes, seconds)[1]:
+        with suppress(psutil.NoSuchProcess):
+            if process.status() != psutil.STATUS_ZOMBIE:
+                left.append(process)
+    return left
 
 
 def lines(text: str) -> list[Any]:

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
-import psutil
 import pytest
 
 from tests.servers import free_port
-from tests.service.harness import Agent, Subscriber, until
+from tests.service.harness import Agent, Subscriber, still_running, until
 from vqa_agent.event import schema
 
 pytestmark = [pytest.mark.mosquitto]
@@ -64,7 +63,7 @@ def test_sigterm_ends_the_agent_within_five_seconds_and_closes_what_is_open(
     assert subscriber.newest("/status")["state"] == "offline"
     assert running.status is not None
     assert running.status.state == "stopped"
-    assert not psutil.wait_procs(family, 2)[1]
+    assert not still_running(family, 2)
 
 
 def test_a_killed_worker_is_started_again_and_reported(agent: Start, subscriber: Subscriber, clip: Path) -> None:
@@ -89,7 +88,7 @@ def test_workers_end_with_a_killed_supervisor_and_the_next_run_closes_what_was_o
     family = running.family()
     assert family
     running.signal(signal.SIGKILL)
-    assert not psutil.wait_procs(family, 5)[1]
+    assert not still_running(family, 5)
     assert running.process is not None
     running.process.wait()
     running.start()

@@ -113,6 +113,8 @@ class Decoder:
         """Tracks that have been decoded; what cannot be before that is a stream joined in the middle."""
         self._holds = False
         """Whether the decoder was given pictures since it was last emptied."""
+        self._marks: dict[str, tuple[Any, ...]] = {}
+        """By which the last format of pictures and of sound is known again."""
         self._shown: tuple[float | None, float] | None = None
         """The last picture's time stamp and media second."""
         self._follows = True
@@ -212,7 +214,7 @@ class Decoder:
         if stamp.jump:
             yield from self._jump("video", stamp.time, stamp.jump)
             self._captions.forget()
-        yield from self._formats(self._video_format(stream, frame), stamp.time)
+        yield from self._formats(stream, frame, stamp.time)
         picture = self._pictures.make(frame, stamp.time, duration, self._follows)
         self._follows = not self.gate.sparse
         if picture.key or not picture.corrupt:
@@ -236,11 +238,18 @@ class Decoder:
         stamp = self.clock.stamp("audio", _seconds(frame), frame.samples / frame.sample_rate)
         if stamp.jump:
             yield from self._jump("audio", stamp.time, stamp.jump)
-        yield from self._formats(self._audio_format(stream, frame), stamp.time)
+        yield from self._formats(stream, frame, stamp.time)
         yield from self._sounds.add(frame, stamp.time)
         yield from self._captions.due()
 
-    def _formats(self, seen: Format, time: float) -> Iterator[Fact]:
+    def _formats(self, stream: Any, frame: Any, time: float) -> Iterator[Fact]:
+        """The format, where `frame` or the captions show another than before. Most frames are told by their marks."""
+        video = stream.type == "video"
+        marks = (_picture_marks if video else _sound_marks)(frame), self._captions.services
+        if self._marks.get(stream.type) == marks:
+            return
+        self._marks[stream.type] = marks
+        seen = self._video_format(stream, frame) if video else self._audio_format(stream, frame)
         if seen != self.format:
             self.format = seen
             yield Fact(FactKind.FORMAT, time, detail=seen.detail())
@@ -277,6 +286,14 @@ class Decoder:
         return Fact(kind, moment, detail={"track": stream.type, "pid": stream.id, **detail})
 
 
+def _picture_marks(frame: av.VideoFrame) -> tuple[Any, ...]:
+    return frame.width, frame.height, frame.interlaced_frame, frame.format.name
+
+
+def _sound_marks(frame: av.AudioFrame) -> tuple[Any, ...]:
+    return frame.sample_rate, frame.layout.name
+
+
 def drained(stream: Any) -> list[Any]:
     """What the decoder still holds; it leaves out in which unit it tells the time."""
     frames = list(stream.codec_context.decode(None))
@@ -301,4 +318,6 @@ def picture_duration(stream: Any, frame: av.VideoFrame) -> float:
 
 
 def _seconds(frame: Any) -> float | None:
-    return float(frame.pts * frame.time_base) if frame.pts is not None and frame.time_base else None
+    """Presentation time in the source's own seconds. A time of 0 may be one without any unit."""
+    moment: float | None = frame.time
+    return moment if moment or (moment is not None and frame.time_base) else None

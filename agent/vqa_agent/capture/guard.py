@@ -91,8 +91,8 @@ class Guard:
         """The first answer that is no redirect, and its URL."""
         verified = self._options.get("tls_verify", "1") != "0"
         for _ in range(MOST_REDIRECTS + 1):
-            parts = self._checked(url)
-            answer = _Answer(self._connect(parts), parts, self._headers(parts, options), verified)
+            connection, parts = self.connect(url)
+            answer = _Answer(connection, parts, self._headers(parts, options), verified)
             if answer.status not in REDIRECTS:
                 return answer, url
             answer.close()
@@ -120,29 +120,39 @@ class Guard:
             raise ForbiddenError(f"the playlist names {path}: only files in its own folder may be opened")
         return path
 
-    def _checked(self, url: str) -> SplitResult:
+    def _checked(self, url: str, ports: Mapping[str, int] = WEB) -> SplitResult:
         parts = urlsplit(url)
-        if parts.scheme not in WEB or not parts.hostname:
-            raise ForbiddenError(f"the playlist or a redirect names {hide_secrets(url)}: only http and https may be")
+        if parts.scheme not in ports or not parts.hostname:
+            allowed = " and ".join(ports)
+            raise ForbiddenError(f"the playlist or a redirect names {hide_secrets(url)}: only {allowed} may be")
         return parts
 
-    def _reachable(self, parts: SplitResult) -> list[tuple[str, int]]:
+    def trusts(self, parts: SplitResult) -> bool:
+        """Whether the host is the input's own, or one that the operator has named."""
+        return (parts.hostname or "").lower() in self._trusted
+
+    def _reachable(self, parts: SplitResult, ports: Mapping[str, int] = WEB) -> list[tuple[str, int]]:
         """The addresses of a host that may be spoken to."""
         host = (parts.hostname or "").lower()
-        found = socket.getaddrinfo(host, parts.port or WEB[parts.scheme], type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, parts.port or ports[parts.scheme], type=socket.SOCK_STREAM)
         addresses = [(str(address[0]), int(address[1])) for *_, address in found]
-        if host not in self._trusted and not all(is_public(address) for address, _ in addresses):
+        if not self.trusts(parts) and not all(is_public(address) for address, _ in addresses):
             raise ForbiddenError(
                 f"the playlist or a redirect names {host}, which is not in a public network; "
                 "name it in allow_hosts of the stream if that is right"
             )
         return addresses
 
-    def _connect(self, parts: SplitResult) -> socket.socket:
+    def connect(self, url: str, ports: Mapping[str, int] = WEB) -> tuple[socket.socket, SplitResult]:
+        """A connection to the host that `url` names, with a scheme of `ports`, which has the usual port of each.
+
+        Raises ForbiddenError, or OSError where there is none to be had.
+        """
+        parts = self._checked(url, ports)
         error: OSError = ConnectionRefusedError()
-        for address in self._reachable(parts):
+        for address in self._reachable(parts, ports):
             try:
-                return socket.create_connection(address, self._timeout)
+                return socket.create_connection(address, self._timeout), parts
             except OSError as failure:
                 error = failure
         raise error
@@ -150,7 +160,7 @@ class Guard:
     def _headers(self, parts: SplitResult, options: Mapping[str, str]) -> dict[str, str]:
         """Of the request. What is secret goes to the trusted hosts alone."""
         headers = {"User-Agent": self._options.get("user_agent", "vqa-agent"), "Accept": "*/*", "Connection": "close"}
-        if (parts.hostname or "").lower() in self._trusted:
+        if self.trusts(parts):
             given = (line.partition(":") for line in self._options.get("headers", "").splitlines() if ":" in line)
             headers |= {name.strip(): value.strip() for name, _, value in given}
             if parts.username is not None:

@@ -25,6 +25,7 @@ from av.container import InputContainer
 from vqa_agent.capture.datagrams import Address, Receiver
 from vqa_agent.capture.feeds import Fetch, Pipe, Reread, Tap
 from vqa_agent.capture.guard import NO_PLAYLISTS, ONE_PLAYLIST, WEB, Guard
+from vqa_agent.capture.rtsp import RTSP, destination
 from vqa_agent.capture.source import Source, path_of
 from vqa_agent.capture.transport import Monitor
 from vqa_agent.capture.transport.framing import is_transport_stream
@@ -117,6 +118,9 @@ def open_container(source: Source) -> Opened:
     try:
         if source.scheme in WEB:
             return _open_web(source)
+        if source.scheme in RTSP:
+            guard = Guard(source.url, source.options, source.allow_hosts, OPEN_TIMEOUT)
+            return _open_url(replace(source, url=destination(source.url, guard)))
         if source.scheme == "file" and _is_playlist(source.url):
             return _open_playlist(source, Guard(str(_readable(source)), {}, (), READ_TIMEOUT))
         tap = _open_tap(source)
@@ -137,7 +141,7 @@ def _open_url(source: Source) -> Opened:
         url, demuxer, rules = source.url.partition("://")[2], DEVICES[scheme], {}
     elif scheme == "file":
         url = str(_readable(source))
-    elif scheme in ("rtsp", "rtsps"):
+    elif scheme in RTSP:
         rules = {}
     container = av.open(
         url, "r", format=demuxer, options={**_options(source), **rules}, timeout=_timeout(source),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import av
 import numpy as np
@@ -28,6 +29,7 @@ class PlaneLayout:
     """planar, interleaved, or none."""
 
 
+@lru_cache
 def layout_of(name: str) -> PlaneLayout | None:
     """How to view frames of pixel format `name`; None where luma is not a plane of its own."""
     if name.startswith(("p010", "p012", "p016", "p210", "p410")):

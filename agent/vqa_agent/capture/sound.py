@@ -16,6 +16,9 @@ BLOCKS_PER_SECOND = 10
 MAX_DRIFT = 0.05
 """Seconds by which time stamps may differ from the count of samples before there is a gap."""
 
+UNNAMED = "NONE"
+"""FFmpeg's name of every channel of sound without a layout, as a plain WAV file has it: they are numbered instead."""
+
 SCALES: dict[str, tuple[type, float, float]] = {
     "u8": (np.uint8, 128.0, 1 / 128),
     "s16": (np.int16, 0.0, 1 / 2**15),
@@ -73,7 +76,8 @@ class SoundAssembler:
         if (frame.sample_rate, layout) != (self._rate, self._layout) or abs(time - self.expected) > MAX_DRIFT:
             yield from self.flush()
             self._rate, self._layout = frame.sample_rate, layout
-            self._names = tuple(channel.name for channel in frame.layout.channels)
+            names = tuple(channel.name for channel in frame.layout.channels)
+            self._names = () if UNNAMED in names else names
         if not self._count:
             self._start = time
         self._pieces.append(samples)

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import IO, Annotated
@@ -19,6 +20,7 @@ from vqa_agent.analyze import Analysis, FindingsFile, Summary, Watcher, plain, r
 from vqa_agent.console import SEVERITY_STYLES, err, out, print_json
 from vqa_agent.detect.interface import Finding, Profile
 from vqa_agent.errors import AgentError, InputError, UsageError
+from vqa_agent.expect import Expect, read_expect
 from vqa_agent.infer import prefer
 from vqa_agent.judge import Decision
 from vqa_agent.logs import set_up_logging
@@ -36,6 +38,8 @@ Examples:
   vqa-agent analyze --report look.html --limit 60 rtsp://camera/stream
 
   vqa-agent analyze --findings numbers.jsonl clip.mp4
+
+  vqa-agent analyze --expect captions=true --expect scan=interlaced programme.ts
 """
 
 
@@ -59,6 +63,14 @@ def analyze(
     limit: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0.1, help="Look at so many media seconds at most.")
     ] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help='What the input should carry, as under a stream\'s "expect" in the configuration: captions=true, '
+            "scan=progressive, rate=25, layout=5.1 ... May be given more than once.",
+        ),
+    ] = None,
 ) -> None:
     """List every defect of files or, for a while, of live inputs.
 
@@ -73,6 +85,7 @@ def analyze(
     set_up_logging("error")
     prefer("auto", times=False)
     names = [name.strip() for name in only.split(",") if name.strip()]
+    way = _Way(profile, limit, names, read_expect(expect or ()), report is not None, as_json)
     chapters: list[Chapter] = []
     failed = False
     with _findings_file(findings) as file:
@@ -80,7 +93,7 @@ def analyze(
             label = url if len(inputs) > 1 else None
             watchers: list[Watcher] = [FindingsFile(file, label)] if file else []
             try:
-                chapters.append(_look(url, profile, limit, names, watchers, report is not None, as_json, label))
+                chapters.append(_look(url, way, watchers, label))
             except InputError as error:
                 failed = True
                 err.print(f"vqa-agent: {error}", markup=False)
@@ -110,32 +123,35 @@ def _is_live(summary: Summary) -> bool:
     return summary.profile is Profile.LIVE
 
 
-def _look(
-    url: str,
-    profile: Profile | None,
-    limit: float | None,
-    names: list[str],
-    watchers: list[Watcher],
-    illustrated: bool,
-    as_json: bool,
-    label: str | None,
-) -> Chapter:
-    source, profile = source_of(url, profile, limit)
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How every input is looked at and told of."""
+
+    profile: Profile | None
+    limit: float | None
+    only: list[str]
+    expect: Expect
+    illustrated: bool
+    as_json: bool
+
+
+def _look(url: str, way: _Way, watchers: list[Watcher], label: str | None) -> Chapter:
+    source, profile = source_of(url, way.profile, way.limit)
     thumbnails = Thumbnails()
+    if way.illustrated:
+        watchers = [*watchers, thumbnails]
     with ExitStack() as stack:
-        analysis = stack.enter_context(
-            Analysis(source, profile, names, [*watchers, thumbnails] if illustrated else watchers)
-        )
+        analysis = stack.enter_context(Analysis(source, profile, way.only, watchers, way.expect))
         stack.enter_context(_stopped_by_interrupt(analysis))
-        total = min(limit or float("inf"), analysis.capture.duration or float("inf"))
+        total = min(way.limit or float("inf"), analysis.capture.duration or float("inf"))
         analysis.watchers.append(stack.enter_context(_progress(source.name, total)))
         events = []
         for decision in analysis.closed():
             events.append(decision)
-            if as_json and source.live:
+            if way.as_json and source.live:
                 print_json(record(decision, label))
     events.sort(key=lambda event: (event.start, event.defect))
-    if as_json and not source.live:
+    if way.as_json and not source.live:
         for event in events:
             print_json(record(event, label))
     return Chapter(analysis.summary, events, thumbnails.by_event)

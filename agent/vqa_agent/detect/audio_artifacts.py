@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vqa_agent.detect.interface import Detector, Finding, Profile, Rule, Settings, register
-from vqa_agent.hearing import AFTER, BEFORE, Heard, Listener, Segments, measures
+from vqa_agent.hearing import AFTER, BEFORE, Heard, Listener, Segments, hum_level, measures
 from vqa_agent.infer import Model, open_model, uncertainty
 from vqa_agent.media import Sound
 
 NONE = "none"
 PREFIX = "audio_"
+HUM = "audio_hum"
+
+SURER = {"audio_hiss": -0.5, "audio_distortion": 1.5, "audio_clicks": -1.5}
+"""Added to the margin: music is distorted by intent, as a part of its sound, but seldom hisses and does not click."""
+
+HUM_DBFS = -55.0
+"""Hum that goes on at a lower level than this is no alarm: many a sound recording has it."""
 
 
 class AudioArtifactsSettings(Settings):
@@ -52,14 +59,17 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
     steadily it holds multiples of exactly 50 or 60 Hz; the noise floor, the mains, clicks and tops are also looked at
     over the 5 s before and the 2 s after, so that an answer comes 2 s late. The model gives a probability for each
     defect; `label` is the defect that exceeds its threshold by most, or none. The worst channel counts, the effects
-    channel (LFE) does not. An event needs more: odds that exceed the threshold's by `margin`, in 5 of 8 seconds (in a
-    file 3 of 5).
+    channel (LFE) does not. An event needs more: odds that exceed the threshold's by `margin` (for distortion by 1.5
+    more, for hiss by 0.5 and for clicks by 1.5 less), in 5 of 8 seconds (in a file 3 of 5); and of hum, that the same
+    multiples of 50 or 60 Hz go on for 3 s, in the pauses too, at the phase and the level that they had, and at -55
+    dBFS or more.
 
     Settings: raise `margin` (natural log of the odds) to forgive more.
 
     Mistakes: noise that belongs to the scene (rain, surf, air conditioning), effects that sound like a fault by
     intent (a record's crackle, a fuzz pedal), hum of a machine in the picture that is fed by the mains. Misses: hum
-    more than about 30 dB below the programme, slight clipping that a codec has rounded since, seconds below -75 dBFS.
+    more than about 30 dB below the programme or below -55 dBFS, slight clipping that a codec has rounded since,
+    seconds below -75 dBFS.
 
     Source: five classes on segments of 1 s as in "A no-reference model for detecting audio artifacts using pretrained
     audio neural networks" (WACV 2022); steadiness of hum after Brandt and Bitzer (JAES 62, 2014). Data, scores and
@@ -107,25 +117,34 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
 
     def _judge(self) -> Finding:
         """The finding about the next second that has not been judged."""
-        second = self._seconds[self._next]
-        scores = self._scores(self._next)
+        finding = self._finding(self._next)
         self._next += 1
         if (past := self._next - BEFORE) > 0:
             del self._seconds[:past]
             self._next -= past
-        return self._finding(second, scores)
+        return finding
 
     def _scores(self, index: int) -> dict[str, tuple[float, str]]:
         """Each defect's greatest probability, and the channel that has it."""
         best = dict.fromkeys(self.defects, (0.0, ""))
         for channel, heard in self._seconds[index].heard.items():
-            told = measures([second.heard.get(channel) for second in self._seconds], index)
+            told = measures(self._course(channel), index)
             (values,) = self._network.run(heard.picture[None, :, None], told[None])
             for defect, value in zip(self.defects, values[0].tolist(), strict=True):
                 best[defect] = max(best[defect], (value, channel))
         return best
 
-    def _finding(self, second: _Second, scores: dict[str, tuple[float, str]]) -> Finding:
+    def _course(self, channel: str) -> list[Heard | None]:
+        return [second.heard.get(channel) for second in self._seconds]
+
+    def _alarming(self, defect: str, channel: str, index: int, over: float) -> bool:
+        """Whether second `index` counts towards an event; `over` are the odds beyond the threshold's."""
+        if over < self.settings.margin + SURER.get(defect, 0.0):
+            return False
+        return defect != HUM or hum_level(self._course(channel), index) >= HUM_DBFS
+
+    def _finding(self, index: int) -> Finding:
+        second, scores = self._seconds[index], self._scores(index)
         over = {defect: _odds(score) - _odds(self._limit(defect)) for defect, (score, _) in scores.items()}
         parts = tuple(
             Finding(
@@ -133,7 +152,7 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
                 second.start,
                 second.end,
                 score,
-                over[defect] >= self.settings.margin,
+                self._alarming(defect, channel, index, over[defect]),
                 detail={"channel": channel},
                 defect=defect,
             )

@@ -56,7 +56,8 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
     lower than 64 pixels.
 
     Source: a map of block probabilities with a learned decision in place of an area rule; trained on lost packets,
-    flipped bits and removed bytes in H.264, HEVC and MPEG-2, see models/block_corruption/card.md.
+    flipped bits, removed and overwritten bytes in H.264, HEVC and MPEG-2, and on drawn damage, see
+    models/block_corruption/card.md.
 
     >>> picture = Picture(time=0.0, duration=0.04, luma=np.full((180, 320), 90, np.uint8))
     >>> [finding.bad for finding in BlockCorruption(BlockCorruptionSettings()).look(picture)]

@@ -80,7 +80,7 @@ class ChromaLoss(Detector[ChromaLossSettings]):
         self._lost: float | None = None
 
     def look(self, picture: Picture) -> Iterable[Finding]:
-        if picture.small_chroma is None or picture.time < self._due:
+        if picture.chroma is None or picture.time < self._due:
             return
         self._due = picture.time + INTERVAL - picture.duration / 2
         now = _Look(picture.time, saturation(picture), block_means(picture), picture.mean)

@@ -38,8 +38,20 @@ NEUTRAL = 0.5
 KEPT = 0.5
 """Less than this share of the colour left is a loss of colour, not a shift."""
 
+FAINT = 0.1
+"""Less than this share of the colour there before is a return of colour, not a shift."""
+
 LIGHT = 12.0
-"""Codes by which the median cell's luma may change: more is a change of light."""
+"""Codes by which the median cell's luma may change: more is a change of light, unless the shift is `GROSS`."""
+
+GROSS = 4.0
+"""Times `distance` from which on a shift counts in other light too, if one map explains `WHOLE` of the change."""
+
+WHOLE = 0.93
+"""A lamp lights some parts of a scene and others not; a wrong gain of one colour spares nothing."""
+
+DIMMED = 0.7
+"""Share of the change that one factor for all chroma may explain: more is a change of exposure."""
 
 EXPLAINED = 0.6
 """Share of the change that one linear map must explain: equipment treats all colours alike, lamps do not."""
@@ -63,18 +75,20 @@ class ColourWatch(Watch[Colours]):
 
     def excess(self, reference: Colours, value: Colours) -> float:
         before, after = saturation(reference), saturation(value)
-        if before.mean() < NEUTRAL or after.mean() < KEPT * before.mean():
+        if before.mean() < max(NEUTRAL, FAINT * after.mean()) or after.mean() < KEPT * before.mean():
             return 0.0
         return self._turned(reference, value)
 
     def _turned(self, reference: Colours, value: Colours) -> float:
         """How far the colours have moved, in steps; less than half a step where light or movement explain it."""
-        if float(np.median(np.abs(value[..., 0] - reference[..., 0]))) > LIGHT:
-            return 0.0
         moved = movement(reference, value)
+        other_light = float(np.median(np.abs(value[..., 0] - reference[..., 0]))) > LIGHT
+        if other_light and (moved < GROSS * self.distance or scaled(reference, value) > DIMMED):
+            return 0.0
         if moved < 0.5 * self.distance:
             return moved / self.distance
-        is_shift = moved >= UNREST * median(self._unrest or [0.0]) and explained(reference, value) >= EXPLAINED
+        least = WHOLE if other_light else EXPLAINED
+        is_shift = moved >= UNREST * median(self._unrest or [0.0]) and explained(reference, value) >= least
         return moved / self.distance if is_shift else 0.0
 
     def calm(self, time: float, value: Colours) -> None:
@@ -104,16 +118,18 @@ class ColorShift(Detector[ColorShiftSettings]):
     """Sees: all colours that turn at once: a wrong white balance, a wrong matrix, swapped colour planes, a turned hue.
 
     Formula: chroma is averaged over 18 x 32 cells, five times a second. It has shifted when, within a scene (no cut,
-    and still the same scene 0.6 s later), at least 30 % of the coloured cells (4 codes from neutral) move by
-    `distance` or more from one look to the next, three times as far as the scene's own movement takes them, while the
-    light stays as it is (median change of luma at most 12 codes) and one map of luma and chroma explains 60 % of the
-    change: equipment treats all parts of a picture alike, lamps do not. It ends when the colours come back, or turn
-    again, and at a cut.
+    and still the same scene 0.6 s later), at least 30 % of the coloured cells (4 codes from neutral) move by `distance`
+    or more from one look to the next, three times as far as the scene's own movement takes them, while the light stays
+    as it is (median change of luma at most 12 codes) and one map of luma and chroma explains 60 % of the change:
+    equipment treats all parts of a picture alike, lamps do not. In other light too where the colours move by four times
+    `distance`, one map explains 93 % and a mere change of exposure does not. It ends when the colours come back, or
+    turn again, and at a cut.
 
     Settings: raise `distance` to see gross shifts only; a hue turned by 30 degrees moves skin by 5 codes.
 
-    Mistakes: a colour effect within a scene. Misses: a cast that comes slowly, at a cut, or is there from the start
-    (a scene may be lit in any colour); shifts of pictures with little colour.
+    Mistakes: a colour effect within a scene; a stage whose whole light turns to another colour at once. Misses: a cast
+    that comes slowly, at a cut, or is there from the start (a scene may be lit in any colour); shifts of pictures with
+    little colour.
 
     Source: chroma against the scene's own just before, as no absolute limit exists in the field.
 
@@ -136,7 +152,7 @@ class ColorShift(Detector[ColorShiftSettings]):
 
     def look(self, picture: Picture) -> Iterable[Finding]:
         self._watch.follow(picture)
-        if picture.small_chroma is None or not self._pace.due(picture.time):
+        if picture.chroma is None or not self._pace.due(picture.time):
             return
         colours = cell_colours(picture)
         since = self._watch.see(picture.time, colours, layout(picture))
@@ -174,6 +190,13 @@ def movement(one: Colours, other: Colours) -> float:
         return 0.0
     moved = np.sort(saturation(other - one)[coloured])
     return float(moved[int(len(moved) * (1 - SHARE))])
+
+
+def scaled(one: Colours, other: Colours) -> float:
+    """Share of the change of chroma that one factor for all colours explains, as other exposure gives."""
+    before, change = one[..., 1:].ravel(), (other - one)[..., 1:].ravel()
+    total, own = float(change @ change), float(before @ before)
+    return float(before @ change) ** 2 / (own * total) if own > 0 and total > 0 else 0.0
 
 
 def explained(one: Colours, other: Colours) -> float:

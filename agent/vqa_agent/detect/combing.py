@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import cv2
@@ -39,10 +40,13 @@ EVERY = 3
 PAUSE = 2.0
 """Seconds without movement for which nothing is said, rather than that there is no comb."""
 
+SHAM = 3.0
+"""Times as many windows that must be combed by fields as by pairs of rows, in which only noise and texture comb."""
+
 FLAG_MEMORY = 5.0
 """Seconds for which a stream counts as interlaced after a picture was flagged so."""
 
-Fields: TypeAlias = NDArray[np.uint8]
+Rows: TypeAlias = NDArray[np.uint8]
 
 
 class CombingSettings(Settings):
@@ -51,12 +55,22 @@ class CombingSettings(Settings):
     expect: Expect = Field(Expect(), description="What the stream should carry (from the stream's own section).")
 
 
-@dataclass(frozen=True, slots=True)
-class _Means:
-    """Mean luma of both fields in each window, in code values."""
+@dataclass(frozen=True)
+class Fields:
+    """The even and the odd rows of the strips, each (rows of whole windows / 2, strips x columns), 8 bit."""
 
-    even: NDArray[np.float32]
-    odd: NDArray[np.float32]
+    even: Rows
+    odd: Rows
+
+    @cached_property
+    def means(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean luma of both fields in each window, in code values."""
+        return window_means(self.even), window_means(self.odd)
+
+    def paired(self) -> Fields:
+        """Rows 0, 1, 4, 5 ... and 2, 3, 6, 7 ... as if they were fields: no movement combs these."""
+        rows = (_taking_turns(self.even[start::2], self.odd[start::2]) for start in (0, 1))
+        return Fields(*rows)
 
 
 @register(
@@ -70,21 +84,22 @@ class Combing(Detector[CombingSettings]):
     """Sees: the comb of interlaced pictures that are shown as progressive ones.
 
     Formula: 12 strips of 16 columns at full height, every third picture, in windows of 8 rows by 2 columns. A window
-    moves when the mean of one of its fields changes by 6 code values from look to look. It is combed when the means
-    of its even and its odd rows differ by `comb` or more, while neighbouring rows of one field differ by no more than
-    half of that, and when it was not combed alike at the look before. A picture is combed when this holds for `share`
-    of its moving windows (6 at least; clean pictures stay below 0.002). Two pictures in five are enough, as in film
-    that was brought to 30 pictures and is shown as it is. Pictures without movement say nothing. A stream that flags
-    its pictures as interlaced is right to have combs, unless `expect` says scan = "progressive"; with scan =
+    moves when the mean of one of its fields changes by 6 code values from look to look. It is combed when the means of
+    its even and its odd rows differ by `comb` or more, while neighbouring rows of one field differ by no more than half
+    of that, and when it was not combed alike at the look before. A picture is combed when this holds for `share` of its
+    moving windows (6 at least; clean pictures stay below 0.002), and for three times as many as where rows are compared
+    by twos, as a sham: noise and fine detail comb both ways, interlacing does not. Two pictures in five are enough, as
+    in film that was brought to 30 pictures and is shown as it is. Pictures without movement say nothing. A stream that
+    flags its pictures as interlaced is right to have combs, unless `expect` says scan = "progressive"; with scan =
     "interlaced" nothing is ever reported.
 
     Settings: raise `comb` for noisy sources; raise `share` to overlook combs in small insets and archive material.
 
-    Mistakes: fine horizontal stripes that flicker or scroll. Misses: combs that were scaled in height, combs of
-    chroma only, interlacing in pictures that hardly move.
+    Mistakes: fine horizontal stripes that flicker or scroll. Misses: combs that were scaled in height, combs of chroma
+    only, interlacing in pictures that hardly move.
 
-    Source: areas of Baylon's comb measure and of inverse telecine (differences across against within fields), as
-    in ffmpeg idet; "share of pictures classed interlaced against expected" as QC tools report it.
+    Source: areas of Baylon's comb measure and of inverse telecine (differences across against within fields), as in
+    ffmpeg idet; "share of pictures classed interlaced against expected" as QC tools report it.
 
     >>> from vqa_agent.simulate import motion, scenes
     >>> combing, before, bad = Combing(CombingSettings()), None, []
@@ -97,7 +112,7 @@ class Combing(Detector[CombingSettings]):
     """
 
     def reset(self) -> None:
-        self._before: _Means | None = None
+        self._before: Fields | None = None
         self._looks = 0
         self._flagged: float | None = None
         self._moved = 0.0
@@ -111,12 +126,11 @@ class Combing(Detector[CombingSettings]):
         if self._is_expected(picture.time) or picture.height < 2 * WINDOW or picture.width < STRIPS * STRIP:
             yield self._finding(picture, 0.0)
             return
-        even, odd = fields(picture)
-        now, before = _Means(window_means(even), window_means(odd)), self._before
+        now, before = fields(picture), self._before
         self._before = now
         if before is None or before.even.shape != now.even.shape:
             return
-        share = self._share(even, odd, now, before)
+        share = self._share(now, before)
         if share is not None:
             self._moved = picture.time
         elif picture.time - self._moved <= PAUSE:
@@ -128,19 +142,29 @@ class Combing(Detector[CombingSettings]):
         flagged = self._flagged is not None and time - self._flagged <= FLAG_MEMORY
         return scan == "interlaced" or (flagged and scan != "progressive")
 
-    def _share(self, even: Fields, odd: Fields, now: _Means, before: _Means) -> float | None:
+    def _share(self, now: Fields, before: Fields) -> float | None:
         """Share of the moving windows that are combed; None where too few move."""
-        moving = (np.abs(now.even - before.even) >= CHANGE) | (np.abs(now.odd - before.odd) >= CHANGE)
-        count = int(np.count_nonzero(moving))
+        count, found = self._combed(now, before)
         if count < FEWEST:
             return None
-        shift = now.even - now.odd
+        share = found / count if found >= FEWEST_COMBED else 0.0
+        if share >= self.settings.share and found < SHAM * self._combed(now.paired(), before.paired())[1]:
+            return 0.0
+        return share
+
+    def _combed(self, now: Fields, before: Fields) -> tuple[int, int]:
+        """How many windows move, and how many of these are combed."""
+        (even, odd), (even_before, odd_before) = now.means, before.means
+        moving = (np.abs(even - even_before) >= CHANGE) | (np.abs(odd - odd_before) >= CHANGE)
+        count = int(np.count_nonzero(moving))
+        if count < FEWEST:
+            return count, 0
+        shift = even - odd
         comb = np.abs(shift)
-        fresh = np.abs(shift - (before.even - before.odd)) >= INSIDE * comb
-        inside = np.maximum(_steps(even), _steps(odd))
+        fresh = np.abs(shift - (even_before - odd_before)) >= INSIDE * comb
+        inside = np.maximum(_steps(now.even), _steps(now.odd))
         combed = moving & fresh & (comb >= self.settings.comb) & (inside <= INSIDE * comb)
-        found = int(np.count_nonzero(combed))
-        return found / count if found >= FEWEST_COMBED else 0.0
+        return count, int(np.count_nonzero(combed))
 
     def _finding(self, picture: Picture, share: float) -> Finding:
         bad = share >= self.settings.share
@@ -154,23 +178,28 @@ class Combing(Detector[CombingSettings]):
         )
 
 
-def fields(picture: Picture) -> tuple[Fields, Fields]:
-    """Even and odd rows of the strips, (rows of whole windows / 2, strips x columns), 8 bit."""
+def fields(picture: Picture) -> Fields:
+    """The fields of the picture in its strips."""
     left = np.linspace(0, picture.width - STRIP, STRIPS + 2)[1:-1].astype(int)
     rows = picture.height // WINDOW * WINDOW
     strips = np.concatenate([picture.luma[:rows, start : start + STRIP] for start in left], axis=1)
     samples: Plane = (strips >> (picture.depth - 8)).astype(np.uint8) if picture.depth > 8 else strips.astype(np.uint8)
-    return np.ascontiguousarray(samples[0::2]), np.ascontiguousarray(samples[1::2])
+    return Fields(np.ascontiguousarray(samples[0::2]), np.ascontiguousarray(samples[1::2]))
 
 
-def window_means(rows: Plane) -> NDArray[np.float32]:
+def _taking_turns(one: Rows, other: Rows) -> Rows:
+    """The rows of both, one of each in turn."""
+    return np.stack([one, other], axis=1).reshape(-1, one.shape[1])
+
+
+def window_means(rows: Rows) -> NDArray[np.float32]:
     """Mean of each window's rows of one field."""
     height, width = rows.shape
     means = cv2.resize(rows, (width // COLUMNS, height * 2 // WINDOW), interpolation=cv2.INTER_AREA)
     return np.asarray(means, dtype=np.float32)
 
 
-def _steps(rows: Plane) -> NDArray[np.float32]:
+def _steps(rows: Rows) -> NDArray[np.float32]:
     """Mean difference of neighbouring rows of one field in each window."""
     steps = cv2.absdiff(rows[1:], rows[:-1])
     return window_means(np.concatenate([steps, steps[-1:]]))

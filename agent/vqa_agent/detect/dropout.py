@@ -80,12 +80,11 @@ class Dropout(Detector[DropoutSettings]):
                 yield self._finding(sound.time - hole, sound.time, 120.0)
             self._envelope, self._start = np.zeros((sound.channels, 0), np.float32), sound.time
         self._next = sound.end
-        self._append(sound)
-        yield from self._holes()
+        yield from self._holes(self._append(sound))
         yield Finding(self.name, sound.time, sound.end, 0.0, bad=False)
 
-    def _append(self, sound: Sound) -> None:
-        """Add a block to the envelope, and let go of what no hole can need any more."""
+    def _append(self, sound: Sound) -> int:
+        """Add a block to the envelope, and let go of what no hole can need any more; how many steps it has."""
         assert self._envelope is not None
         size = max(1, round(sound.rate * STEP))
         whole = sound.samples.shape[1] // size * size
@@ -95,24 +94,31 @@ class Dropout(Detector[DropoutSettings]):
         if (past := self._envelope.shape[1] - keep) > 0:
             self._envelope = self._envelope[:, past:]
             self._start += past * STEP
+        return int(peaks.shape[1])
 
-    def _holes(self) -> Iterator[Finding]:
+    def _holes(self, new: int) -> Iterator[Finding]:
+        """The holes that the `new` last steps of the envelope complete."""
         assert self._envelope is not None
         for channel in self._envelope:
             reference = _rank(channel, USUAL) if channel.size else 0.0
             floor = max(reference, 10 ** (self.settings.level / 20)) * 10 ** (-self.settings.depth / 20)
-            for start, length in zip(*runs_of(channel <= floor), strict=True):
+            if not channel.size or float(channel.min()) > floor:
+                continue
+            starts, lengths = runs_of(channel <= floor)
+            complete = starts + lengths + BESIDE
+            fresh = (complete <= channel.size) & (complete > channel.size - new)
+            for start, length in zip(starts[fresh], lengths[fresh], strict=True):
                 moment = self._start + float(start) * STEP
                 if moment > self._told and (depth := self._depth(channel, int(start), int(length))) is not None:
                     self._told = moment + float(length) * STEP
                     yield self._finding(moment, self._told, depth)
 
     def _depth(self, channel: NDArray[np.float32], start: int, length: int) -> float | None:
-        """How deep a run is in dB, if it is a hole; None where it is none, or not yet complete."""
+        """How deep a run is in dB, if it is a hole; None where it is none."""
         end = start + length
         if not self.settings.shortest <= length * STEP <= self.settings.longest:
             return None
-        if start < BESIDE or end + BESIDE > len(channel):
+        if start < BESIDE:
             return None
         inside = max(float(np.median(channel[start:end])), 1e-6)
         sides = (channel[start - BESIDE : start], channel[end : end + BESIDE])

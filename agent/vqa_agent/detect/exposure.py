@@ -11,7 +11,7 @@ from pydantic import Field
 from vqa_agent.detect.interface import Detector, Finding, Rule, Settings, Severity, register
 from vqa_agent.history import Normal, Pace
 from vqa_agent.measures import layout
-from vqa_agent.media import Picture
+from vqa_agent.media import Levels, Picture
 
 PILE = 3
 """Codes next to black or white where clipped pixels pile up, rounded by reduction and coding."""
@@ -42,7 +42,7 @@ class ExposureSettings(Settings):
 class Exposure(Detector[ExposureSettings]):
     """Sees: shadows crushed to black or highlights blown to white by a wrong level, gain or lift.
 
-    Formula: the share of the reduced luma at black (up to 2 codes above) and at white (from 2 codes below), bars
+    Formula: the share of the reduced luma within 2 codes of black and of white, or of the ends of the scale, bars
     around the picture left out, five times a second. Crushed or blown from when such a share grows by `growth`
     within a scene (no cut, and still the same scene 0.6 s later) until half of that is back. Also at any time while
     both shares are at least `both`, the codes next to them are filled and a quarter of the picture is mid-tones: that
@@ -95,11 +95,22 @@ class Exposure(Detector[ExposureSettings]):
 
 def ends(picture: Picture) -> tuple[float, float]:
     """Share of the picture, without bars, at black and at white."""
-    histogram, levels = picture.histogram, picture.levels
-    black, white = float(histogram[: levels.black + PILE].sum()), float(histogram[levels.white - PILE + 1 :].sum())
+    low, high = piles(picture.levels)
+    black, white = float(picture.histogram[low].sum()), float(picture.histogram[high].sum())
     bars = _bars(picture) if black > 0 else 0.0
     inside = max(1.0 - bars, 1e-6)
     return max(0.0, black - bars) / inside, white / inside
+
+
+def piles(levels: Levels) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The codes at which clipping leaves its piles: at black and white, and at the ends of the scale.
+
+    What lies between black or white and the end of the scale is beyond the range (see range), and not clipped.
+    """
+    codes = np.arange(256)
+    low = (np.abs(codes - levels.black) < PILE) | (codes < PILE)
+    high = (np.abs(codes - levels.white) < PILE) | (codes > 255 - PILE)
+    return np.flatnonzero(low), np.flatnonzero(high)
 
 
 def is_photograph(picture: Picture) -> bool:

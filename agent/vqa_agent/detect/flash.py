@@ -34,6 +34,9 @@ RED_SCALE = 320.0
 RED_CODE = 150
 """Cr below which no colour is a saturated red."""
 
+SAMPLED_ROWS = 32
+"""Rows of chroma samples by which a picture is searched for red."""
+
 SECOND = 1.0
 
 Cells: TypeAlias = NDArray[np.float32]
@@ -56,6 +59,8 @@ class _Swings:
         self.turns: deque[float] = deque()
         self._low: Cells | None = None
         self._direction = 0
+        self._swung = -np.inf
+        """When a cell last turned."""
 
     def follow(self, cells: Cells, time: float) -> Marks | None:
         """The cells that belong to a change of the picture that this picture completes; None without one."""
@@ -68,6 +73,9 @@ class _Swings:
         np.maximum(self._high, cells, out=self._high)
         up = (cells - self._low >= self.change) & (self._low < self.darker)
         down = (self._high - cells >= self.change) & (cells < self.darker)
+        if not (up.any() or down.any()):
+            return self._turn(time) if time - self._swung <= AT_ONCE else None
+        self._swung = time
         # From here on only the way back counts for these cells: extremes start anew.
         self._high[up], self._low[up] = cells[up], cells[up]
         self._high[down], self._low[down] = cells[down], cells[down]
@@ -168,15 +176,12 @@ class Flash(Detector[FlashSettings]):
 
     def _redness(self, picture: Picture, shape: tuple[int, ...]) -> Cells | None:
         """How red each cell is, 0 where the red is not saturated; None while there has been no red for a second."""
-        if picture.small_chroma is None:
+        if red_share(picture) > self.settings.area / 2:
+            self._red_seen = picture.time
+        if picture.time - self._red_seen > SECOND or picture.small_chroma is None:
             return None
         size = (shape[1], shape[0])
-        red = cv2.resize(picture.small_chroma[1], size, interpolation=cv2.INTER_AREA)
-        if float(np.mean(red > RED_CODE)) > self.settings.area / 2:
-            self._red_seen = picture.time
-        if picture.time - self._red_seen > SECOND:
-            return None
-        blue = cv2.resize(picture.small_chroma[0], size, interpolation=cv2.INTER_AREA)
+        blue, red = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in picture.small_chroma)
         return redness(block_means(picture), blue, red, picture, self.settings.red)
 
 
@@ -185,6 +190,16 @@ def luminance(picture: Picture) -> Cells:
     levels = picture.levels
     signal = np.clip((block_means(picture) - levels.black) / levels.span, 0, 1)
     return np.asarray(PEAK * signal**GAMMA, dtype=np.float32)
+
+
+def red_share(picture: Picture) -> float:
+    """Share of the picture, by samples of its Cr, that may be a saturated red: hardly any picture is, and a sample is
+    cheap. 0 for grey."""
+    if picture.chroma is None:
+        return 0.0
+    red = picture.chroma[1]
+    step = max(1, red.shape[0] // SAMPLED_ROWS)
+    return float(np.mean(red[step // 2 :: step, step // 2 :: step] > RED_CODE << (picture.depth - 8)))
 
 
 def redness(luma: Cells, blue: NDArray[Any], red: NDArray[Any], picture: Picture, saturated: float) -> Cells:

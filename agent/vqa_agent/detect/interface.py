@@ -43,7 +43,7 @@ class Rule:
     - neither `count` nor `share`: the defect is seen without interruption for `set_time`;
     - `count` alone: that many findings of the defect within `set_time`;
     - `count` and `looks`: that many of the last `looks` findings show it (`set_time` is not used);
-    - `share`: it is seen in that share of the time looked at within the last `set_time`.
+    - `share`: it is seen in that share of the looks within the last `set_time`.
 
     `certain_set_time` replaces `set_time` while every finding is `certain`. The event ends when the defect has not
     been seen for `clear_time`.

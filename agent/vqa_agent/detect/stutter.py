@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -147,8 +148,9 @@ class Stutter(Detector[StutterSettings]):
             shown = self._shown
 
     def _hold(self, shown: _Shown, end: float, change: float, blocks: NDArray[np.float32]) -> None:
-        usual = median(self._steps or [FALLBACK_STEP])
-        near = sum(abs(step - usual) <= EVEN_STEPS * usual for step in self._steps)
+        steps = sorted(self._steps) or [FALLBACK_STEP]
+        usual = median(steps)
+        near = bisect_right(steps, (1 + EVEN_STEPS) * usual) - bisect_left(steps, (1 - EVEN_STEPS) * usual)
         times = [shown.start, *(repeat[0] for repeat in shown.repeats), end]
         hold = Hold(
             start=shown.start,
@@ -158,7 +160,7 @@ class Stutter(Detector[StutterSettings]):
             step=change,
             double=change if shown.before is None else activity(shown.before, blocks),
             gap=max(later - earlier for earlier, later in pairwise(times)) > self.settings.late * usual,
-            even=near >= EVEN_SHARE * len(self._steps),
+            even=near >= EVEN_SHARE * len(steps),
         )
         self._holds.append(hold)
         # After a flash the picture is back where it was: that is no movement to hold what follows against.

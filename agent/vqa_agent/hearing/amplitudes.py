@@ -29,8 +29,8 @@ HEIGHTS = 10
 SHAPE = len(EDGES) - 1
 """Measures, the first ones, that describe the distribution."""
 
-SPARSE = 3
-"""Every third sample is enough for that mean."""
+SPARSE = 5
+"""Every fifth sample is enough for that mean, and for the median of gaps."""
 
 MEASURES = SHAPE + 2 * (2 * len(NEAR) + 3) + HEIGHTS + 8
 
@@ -52,27 +52,28 @@ def amplitudes(wave: Samples, error: NDArray[np.float32]) -> Amplitudes:
     robust = max(float(ordered[int(0.9985 * len(wave))]), -float(ordered[int(0.0015 * len(wave))]), 1e-6)
     counts = np.diff(np.searchsorted(ordered, EDGES * np.float32(robust)))
     spread = np.log10(counts / len(wave) + 1e-5)
-    sides = [_extreme(ordered, wave, step), _extreme(-ordered[::-1], -wave, step)]
+    still = step == 0
+    sides = [_extreme(ordered, wave, still), _extreme(-ordered[::-1], -wave, still)]
     sides.sort(key=lambda side: -float(side[1]))
     by_height = _error_by_height(size[::SPARSE] / np.float32(robust), error[::SPARSE])
     flat = (np.abs(step) < 0.003 * robust) & (size[1:] > 0.85 * robust)
     edges = np.linspace(0, len(flat), FRAMES + 1).astype(np.intp)
     row = np.log1p(np.add.reduceat(flat, edges[:-1], dtype=np.float32))
-    measures = np.concatenate([spread, *sides, by_height, _grid(ordered, top), _steps(step, size, top, robust)])
+    measures = np.concatenate([spread, *sides, by_height, _grid(ordered, top), _steps(step, still, size, robust, top)])
     return Amplitudes(row.astype(np.float32), measures.astype(np.float32))
 
 
-def _extreme(rising: NDArray[np.float32], wave: Samples, step: NDArray[np.float32]) -> NDArray[np.float32]:
+def _extreme(rising: NDArray[np.float32], wave: Samples, still: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Of one polarity: how many samples lie near the extreme, how many come from where, how long the wave stays."""
     extreme = max(float(rising[-1]), 1e-6)
     inside, beyond = (
         len(rising) - np.searchsorted(rising, np.float32(extreme) * (1 - wide * _near), side="left") for wide in (1, 2)
     )
     hump = np.log((inside + 0.5) / (beyond - inside + 0.5))
-    high = wave > 0.97 * extreme
-    visits = np.count_nonzero(high[1:] & ~high[:-1]) + 1
-    stay = np.log(np.count_nonzero(high) / visits + 0.1)
-    same = np.count_nonzero((step == 0) & (wave[1:] > np.float32(0.5 * extreme)))
+    high = np.flatnonzero(wave > np.float32(0.97 * extreme))
+    visits = np.count_nonzero(np.diff(high) > 1) + 1
+    stay = np.log(len(high) / visits + 0.1)
+    same = np.count_nonzero(still & (wave[1:] > np.float32(0.5 * extreme)))
     return np.array([*np.log1p(inside), *hump, np.log1p(visits), stay, np.log1p(same)], np.float32)
 
 
@@ -88,22 +89,25 @@ def _error_by_height(height: NDArray[np.float32], error: NDArray[np.float32]) ->
 
 
 def _grid(ordered: NDArray[np.float32], top: float) -> NDArray[np.float32]:
-    """How many values there are, and how far apart, in powers of two; the share of the most frequent value but 0."""
+    """How many values there are, and how far apart, and how often the most frequent comes, in powers of two."""
     gaps = np.diff(ordered)
-    changes = np.flatnonzero(gaps > 1e-7)
-    apart = gaps[changes]
-    distinct = len(apart) + 1
-    middle = float(np.median(apart)) if len(apart) else 1e-7
-    lengths = np.diff(changes)
-    longest = float(lengths.max()) if len(lengths) else 1.0
-    values = [np.log2(distinct), np.log2(max(middle, 1e-7) / top), np.log2(max(middle, 2**-17)), np.log2(longest)]
+    distinct = np.count_nonzero(gaps > 1e-7) + 1
+    apart = gaps[::SPARSE]
+    apart = apart[apart > 1e-7]
+    middle = float(np.partition(apart, len(apart) // 2)[len(apart) // 2]) if len(apart) else 1e-7
+    doubled = 0
+    while (often := 1 << doubled) < len(ordered) and np.any(ordered[often:] == ordered[:-often]):
+        doubled += 1
+    values = [np.log2(distinct), np.log2(max(middle, 1e-7) / top), np.log2(max(middle, 2**-17)), doubled]
     return np.array(values, np.float32)
 
 
-def _steps(step: NDArray[np.float32], size: NDArray[np.float32], top: float, robust: float) -> NDArray[np.float32]:
-    """Samples that repeat the one before, and steps as large as the wave itself."""
-    loud = size[1:] > 0.02 * top
-    held = np.count_nonzero((step == 0) & loud) / (np.count_nonzero(loud) + 1)
+def _steps(
+    step: NDArray[np.float32], still: NDArray[np.bool_], size: NDArray[np.float32], robust: float, top: float
+) -> NDArray[np.float32]:
+    """Samples that repeat the one before (`still`), and steps as large as the wave itself."""
+    loud = size[1:] > np.float32(0.02 * top)
+    held = np.count_nonzero(still & loud) / (np.count_nonzero(loud) + 1)
     large = np.abs(step)
     greatest = float(large.max())
     wraps = np.count_nonzero(large > 1.2 * robust)

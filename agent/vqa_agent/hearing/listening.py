@@ -16,6 +16,10 @@ from vqa_agent.media import Samples
 BEFORE, AFTER = 5, 2
 """Seconds before and after the one judged that are looked at beside it: 8 s with its own."""
 
+HUM_SPANS = ((BEFORE, AFTER, 6.0), (4, 0, 6.0), (AFTER, AFTER, 6.0), (0, 2, 3.0), (1, 1, 3.0), (2, 0, 3.0))
+"""Seconds before and after through which hum may go on, and by how many dB its level may rise there: the sound may
+begin or end, or the hum; and the shorter it is, the steadier it must be to be no note."""
+
 ROWS = BANDS + residual.ROWS + 1
 """Rows of the picture of a second: band levels, the predictor's residual, flat tops."""
 
@@ -77,6 +81,15 @@ class Listener:
             float(level),
             self._mains.trace(wave),
         )
+
+
+def hum_level(seconds: Sequence[Heard | None], index: int) -> float:
+    """dBFS of the hum that goes on through 3 s or more with second `index` among them; -inf where there is none."""
+    levels = []
+    for before, after, rise in HUM_SPANS:
+        span = seconds[max(0, index - before) : index + after + 1]
+        levels.append(mains.steady_level([heard.trace for heard in span if heard is not None], rise))
+    return max(levels)
 
 
 def measures(seconds: Sequence[Heard | None], index: int) -> NDArray[np.float32]:

@@ -9,8 +9,9 @@ Steadiness over quantiles of frames follows Brandt and Bitzer, "Automatic detect
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,13 @@ BESIDE = (-5, -4, 4, 5)
 
 _lines = np.array([round(mains * k / 2.5) for mains in MAINS for k in range(1, MULTIPLES + 1)])
 _beside = _lines[:, None] + np.array(BESIDE)
-_allowed = np.abs(OFFSETS[:, None]) <= np.tile(0.13 + 0.06 * np.arange(1, MULTIPLES + 1), len(MAINS))
-"""(offsets, lines): mains drift by up to 0.2 Hz, and a multiple by more."""
+_drift = np.tile(0.13 + 0.06 * np.arange(1, MULTIPLES + 1), len(MAINS))
+"""(lines,) Hz: mains drift by up to 0.2 Hz, and a multiple by more."""
+
+_allowed = np.abs(OFFSETS[:, None]) <= _drift
+
+COHERENT = 0.7
+"""Length of the mean of the turns from one second to the next, at least, of a line that hums on."""
 
 MEASURES = len(MAINS) * (5 * MULTIPLES + 5)
 
@@ -79,7 +85,7 @@ class MainsMeter:
         power = ((spectrum.real**2 + spectrum.imag**2) * self._scale + 1e-14).astype(np.float32)
         phase = spectrum[:, _lines] * self._clock
         phase = (phase / (np.abs(phase) + 1e-9)).astype(np.complex64)
-        floor = np.asarray(np.median(power[:, _beside], axis=2), dtype=np.float32)
+        floor = _median(np.moveaxis(power[:, _beside], 2, 0))
         return Trace(power[:, _lines], floor, phase, self._moments)
 
     def _reduce(self, wave: Samples) -> Samples:
@@ -100,8 +106,8 @@ def measure(traces: Mapping[int, Trace], own: int, programme: float) -> NDArray[
     around = _kept(traces)
     stands_out = _decibels(np.mean(traces[own].power, axis=0) / np.mean(traces[own].floor, axis=0)) / 20
     rank = len(power) // 8
-    lowest = _decibels(np.partition(power, rank, axis=0)[rank] / np.median(floor, axis=0)) / 20
-    usual = np.median(power, axis=0) / programme
+    lowest = _decibels(np.partition(power, rank, axis=0)[rank] / _median(floor)) / 20
+    usual = _median(power) / programme
     level = np.clip(10 * np.log10(usual + 1e-9) / 20, -4, 0)
     sure = np.clip(around, 0, 1) * np.clip(stands_out, 0, 1.5)
     now = np.clip(here, 0, 1) * np.clip(stands_out, 0, 1.5)
@@ -117,12 +123,47 @@ def measure(traces: Mapping[int, Trace], own: int, programme: float) -> NDArray[
     return np.concatenate([part for _, part in parts]).astype(np.float32)
 
 
+def steady_level(traces: Sequence[Trace], rise: float) -> float:
+    """dBFS of what hums on through all these seconds, in the pauses of the programme too; -inf where nothing does.
+
+    It is the sum of the multiples of 50 Hz, or of 60 Hz, whose phase each second turns on by what the drift of mains
+    allows, and whose level rises by no more than `rise` dB from the lowest quarter of its windows to the highest tenth:
+    music on the same line leaves gaps or decays.
+    """
+    if len(traces) < 2:
+        return -np.inf
+    phase = np.stack([trace.phase for trace in traces])
+    turn = np.mean(phase[1:] * np.conj(phase[:-1]), axis=(0, 1))
+    # A whole hertz beside, as G1 is, turns back to the same phase each second, but not from window to window.
+    short = np.angle(np.mean(phase[:, 1:] * np.conj(phase[:, :-1]), axis=(0, 1)))
+    power = np.concatenate([trace.power for trace in traces])
+    low, high = np.quantile(power, (0.25, 0.9), axis=0)
+    steady = (np.abs(turn) >= COHERENT) & (np.abs(np.angle(turn)) <= 2 * np.pi * _drift)
+    steady &= np.abs(short) <= 2 * np.pi * 0.5 * (traces[0].moments[1] - traces[0].moments[0])
+    steady &= high <= low * 10 ** (rise / 10)
+    greatest = float((low * steady).reshape(len(MAINS), -1).sum(axis=1).max())
+    return 10 * float(np.log10(greatest)) if greatest > 0 else -np.inf
+
+
 def _kept(traces: Mapping[int, Trace]) -> NDArray[np.float32]:
     """(lines,) how well the phase of each line keeps to the allowed frequency that suits it best, 0 to 1."""
-    moments = np.concatenate([trace.moments + number for number, trace in traces.items()])
+    first = min(traces)
+    turn = _turns(tuple(number - first for number in traces), tuple(traces[first].moments.tolist()))
     phase = np.concatenate([trace.phase for trace in traces.values()])
-    turn = np.exp(-2j * np.pi * OFFSETS[:, None] * moments).astype(np.complex64)
-    return np.asarray(np.max(np.abs(turn @ phase) * _allowed, axis=0) / len(moments), dtype=np.float32)
+    return np.asarray(np.max(np.abs(turn @ phase) * _allowed, axis=0) / len(phase), dtype=np.float32)
+
+
+@lru_cache(maxsize=32)
+def _turns(seconds: tuple[int, ...], moments: tuple[float, ...]) -> NDArray[np.complex64]:
+    """(offsets, windows) by which each offset turns the phase until each window of these seconds."""
+    clock = np.add.outer(seconds, moments).ravel()
+    return np.asarray(np.exp(-2j * np.pi * OFFSETS[:, None] * clock), dtype=np.complex64)
+
+
+def _median(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Along the first axis. NumPy's own takes several times as long for so few."""
+    ordered = np.sort(values, axis=0)
+    return np.asarray((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2, dtype=np.float32)
 
 
 def _decibels(ratio: NDArray[np.float32]) -> NDArray[np.float32]:

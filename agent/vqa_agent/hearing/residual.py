@@ -27,6 +27,11 @@ STEPS = 1000
 GUARD, BESIDE = 3, 16
 """Steps next to a moment that may belong to the same click, and steps beyond them that it is compared with."""
 
+BUZZ = np.array([50, 100, 150, 200, 60, 120, 180, 240])
+"""Hz at which rectifiers and dimmers pulse, and multiples: their buzz repeats in the envelope, at any pitch."""
+
+_around = BUZZ[:, None] + np.array([-8, -7, -6, -4, -3, 3, 4, 6, 7, 8])
+
 LOUDEST = 8
 COUNTED_DB = (12.0, 18.0, 24.0)
 HOLE_DB = -25.0
@@ -41,7 +46,7 @@ class Residual:
     measures: NDArray[np.float32]
 
 
-MEASURES = LOUDEST + len(COUNTED_DB) + 4
+MEASURES = LOUDEST + len(COUNTED_DB) + 4 + len(BUZZ)
 ROWS = 6
 
 
@@ -57,7 +62,7 @@ def unforeseen(wave: Samples, power: float) -> Residual:
     jump = 20 * np.log10(envelope.max() / power**0.5)
     counts = [np.log1p(np.count_nonzero(peaks > limit)) for limit in COUNTED_DB]
     holes = [np.log1p(np.count_nonzero(depth < HOLE_DB)), max(-60.0, float(depth.min()))]
-    measures = np.array([*peaks[:LOUDEST], *counts, *holes, share, jump], np.float32)
+    measures = np.array([*peaks[:LOUDEST], *counts, *holes, share, jump, *_buzz(envelope)], np.float32)
     level = 20 * np.log10(envelope.reshape(FRAMES, -1).mean(axis=1) / power**0.5)
     dips = depth.reshape(FRAMES, -1).min(axis=1)
     rows = np.vstack([isolation.reshape(FRAMES, 4, -1).max(axis=2).T, level, np.maximum(dips, -60)])
@@ -94,9 +99,17 @@ def _envelope(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.abs(steps, out=steps).max(axis=0))
 
 
+def _buzz(envelope: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(BUZZ,) dB by which the envelope of the whole second pulses more at these frequencies than beside them."""
+    spectrum = np.fft.rfft(np.log(envelope))
+    power = spectrum.real**2 + spectrum.imag**2 + np.float32(1e-3)
+    return np.asarray(10 * np.log10(power[BUZZ] / power[_around].mean(axis=1) + 1e-3), dtype=np.float32)
+
+
 def _beside(envelope: NDArray[np.float32], choose: np.ufunc) -> NDArray[np.float32]:
     """(STEPS,) of the usual values before and after each moment, the one that `choose` takes."""
-    padded = np.pad(envelope, GUARD + BESIDE, mode="reflect")
+    around = GUARD + BESIDE
+    padded = np.concatenate([envelope[around:0:-1], envelope, envelope[-2 : -around - 2 : -1]])
     windows = np.lib.stride_tricks.sliding_window_view(padded, BESIDE)
     usual = np.partition(windows, BESIDE // 2, axis=1)[:, BESIDE // 2]
     after = GUARD + BESIDE + GUARD + 1
@@ -105,6 +118,6 @@ def _beside(envelope: NDArray[np.float32], choose: np.ufunc) -> NDArray[np.float
 
 def _peaks(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """`values` where they are the greatest of their neighbours within `GUARD` steps, and 0 elsewhere."""
-    padded = np.pad(values, GUARD, mode="edge")
-    greatest = np.lib.stride_tricks.sliding_window_view(padded, 2 * GUARD + 1).max(axis=1)
+    padded = np.concatenate([np.repeat(values[:1], GUARD), values, np.repeat(values[-1:], GUARD)])
+    greatest = np.max([padded[shift : shift + len(values)] for shift in range(2 * GUARD + 1)], axis=0)
     return np.where(values >= greatest, values, np.float32(0))

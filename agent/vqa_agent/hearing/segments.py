@@ -14,6 +14,12 @@ GAP = 0.05
 LEAST = 0.3
 """Seconds of a rest that are worth judging."""
 
+ALIKE_DB = -40.0
+"""Level below their own at which the difference of two channels is nothing but the rounding of a codec ..."""
+
+ALIKE_PEAK = 0.03
+"""... unless it has a peak, as a click in one of them would: greatest difference, as a share of the greatest value."""
+
 Second = tuple[float, float, dict[str, Samples]]
 """Start, end and the distinct channels (n,), by name."""
 
@@ -21,7 +27,7 @@ Second = tuple[float, float, dict[str, Samples]]
 class Segments:
     """Collects blocks until a second is full.
 
-    A channel that equals another is left out, and so is the effects channel: it holds nothing but low tones.
+    A channel that says what another says is left out, and so is the effects channel: it holds nothing but low tones.
     """
 
     def __init__(self) -> None:
@@ -68,6 +74,15 @@ class Segments:
         names = self._blocks[0].names
         distinct: dict[str, Samples] = {}
         for name, channel in zip(names, wave, strict=True):
-            if name != "LFE" and not any(np.array_equal(channel, other) for other in distinct.values()):
+            if name != "LFE" and not any(_alike(channel, other) for other in distinct.values()):
                 distinct[name] = channel
         return distinct
+
+
+def _alike(one: Samples, other: Samples) -> bool:
+    """Whether two channels (n,) are one sound, so that what is heard in one is heard in the other."""
+    difference = one - other
+    power = float(np.vdot(difference, difference))
+    if power > 10 ** (ALIKE_DB / 10) * min(float(np.vdot(one, one)), float(np.vdot(other, other))):
+        return False
+    return float(np.abs(difference).max()) <= ALIKE_PEAK * float(np.abs(one).max())

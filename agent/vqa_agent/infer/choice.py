@@ -108,7 +108,7 @@ def _cpu() -> str:
         for line in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return platform.machine()
 
 
 def _cache_file() -> Path:

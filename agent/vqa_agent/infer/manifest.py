@@ -80,7 +80,7 @@ def read_manifest(folder: Path = MODELS) -> dict[str, ModelInfo]:
         return {name: ModelInfo.model_validate({"name": name, **entry}) for name, entry in entries.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValidationError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValidationError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(f"reading the list of models {path}: {reason}; install the agent again") from error
 

@@ -26,7 +26,7 @@ SUPPRESSED_BY: dict[str, tuple[str, ...]] = {
     "dropout": ("silence",),
     "chroma_loss": ("black", "solid_color", "test_pattern"),
     "color_shift": ("black", "solid_color", "test_pattern", "chroma_loss", "exposure", "banding", "letterbox"),
-    "exposure": ("black", "solid_color", "test_pattern", "range"),
+    "exposure": ("black", "solid_color", "test_pattern"),
     "letterbox": ("black", "solid_color", "test_pattern"),
     "blur": ("black", "solid_color", "freeze", "flash", "test_pattern"),
     "noise": ("black", "solid_color", "freeze", "test_pattern"),

@@ -48,6 +48,11 @@ class _Case:
     def open(self) -> bool:
         return bool(self.id)
 
+    @property
+    def explains(self) -> bool:
+        """Whether it explains what follows from it: while it is open, some defects from their first finding on."""
+        return bool(self.id) or (self.defect in AT_ONCE and self.run.start is not None)
+
 
 class Judge:
     """Decides for one stream. Knows media time only; give it every finding, the good ones too."""
@@ -62,6 +67,11 @@ class Judge:
             rule = detector.settings.rule(detector.rules[profile])
             for defect in detector.defects:
                 self._cases[defect] = _Case(defect, detector.reads, detector.settings, make_run(rule))
+        self._loss = self._cases.get("signal_loss")
+        self._explanations = {
+            defect: [self._cases[other] for other in SUPPRESSED_BY.get(defect, ()) if other in self._cases]
+            for defect in self._cases
+        }
         self._rank = {defect: depth for depth, defect in enumerate(_explanations_first(self._cases))}
 
     @property
@@ -135,18 +145,14 @@ class Judge:
         return decisions
 
     def _is_explained(self, case: _Case) -> bool:
-        loss = self._cases.get("signal_loss")
+        loss = self._loss
         if loss is not None and loss.open and loss is not case:
             missing = loss.run.detail.get("missing", "all")
             if case.reads in ("video", "both") and missing in PICTURE_LOST:
                 return True
             if case.reads in ("audio", "both", "captions") and missing in SOUND_LOST:
                 return True
-        return any(self._explains(other) for other in SUPPRESSED_BY.get(case.defect, ()))
-
-    def _explains(self, defect: str) -> bool:
-        case = self._cases.get(defect)
-        return case is not None and (case.open or (defect in AT_ONCE and case.run.start is not None))
+        return any(other.explains for other in self._explanations[case.defect])
 
     def _listen(self, finding: Finding) -> None:
         if finding.names == "silence":

@@ -77,7 +77,7 @@ class HeldRun(Evidence):
 
 
 class WindowRun(Evidence):
-    """The rules that look back over a window: so many findings, so many of the last looks, or a share of the time."""
+    """The rules that look back over a window: so many findings, so many of the last looks, or a share of them."""
 
     def clear(self) -> None:
         super().clear()
@@ -109,10 +109,8 @@ class WindowRun(Evidence):
     def _enough(self, set_time: float) -> bool:
         if self.rule.share is None:
             return sum(int(finding.detail.get("count", 1)) for finding in self._bad) >= (self.rule.count or 1)
-        seen = sum(finding.end - finding.start for finding in self._recent)
-        bad = sum(finding.end - finding.start for finding in self._bad)
         filled = self._recent[-1].end - self._recent[0].start >= 0.8 * set_time
-        return filled and bad >= self.rule.share * seen
+        return filled and len(self._bad) >= self.rule.share * len(self._recent)
 
 
 def make_run(rule: Rule) -> HeldRun | WindowRun:

@@ -39,7 +39,7 @@ def subscribe(
         while not reason and not stop.is_set() and monotonic() < until:
             reason = session.turn(0.1)
             messages, session.inbox.messages = session.inbox.messages, []
-            yield from _decoded(messages)
+            yield from decoded(messages)
         while reason and not stop.is_set() and monotonic() < until:
             sleep(RETRY)
             try:
@@ -50,7 +50,8 @@ def subscribe(
     session.close()
 
 
-def _decoded(messages: list[Received]) -> Iterator[tuple[str, Any]]:
+def decoded(messages: list[Received]) -> Iterator[tuple[str, Any]]:
+    """Topics and contents; what is neither JSON nor CBOR is left out with a warning."""
     for message in messages:
         if not message.payload:
             continue  # a retained message was taken back

@@ -33,7 +33,7 @@ from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.sample import LADDER
 from vqa_agent.sample.throttle import Throttle
-from vqa_agent.service.limits import confine
+from vqa_agent.service.limits import confine, seal
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
 
 BEAT = 1.0
@@ -202,5 +202,6 @@ def work(task: Task, pipe: Connection) -> None:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
     set_up_logging(task.config.agent.log_level)
     confine(task.config.budget.memory)
+    seal(task.stream, task.config)
     prefer(task.config.infer.backend, task.config.agent.state_dir, times=False)
     Worker(task, pipe).run()

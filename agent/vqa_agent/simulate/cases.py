@@ -71,7 +71,7 @@ CASES: tuple[Case, ...] = (
     Case("chroma_loss", video=_pictures(spatial.grey, left=(0.1, 0.0, 0.0))),
     Case("color_shift", video=_pictures(spatial.tint, kind=("warm", "turned", "swapped"), amount=(0.5, 0.5, 1.0))),
     Case("exposure", video=_pictures(spatial.expose, gain=(1.6, 2.2, 3.0), lift=(0.1, 0.2, 0.3))),
-    Case("range", video=_pictures(spatial.full_range, gain=(1.1, 255 / 219, 1.3))),
+    Case("range", video=_pictures(spatial.full_range, gain=(1.13, 255 / 219, 1.3))),
     Case("letterbox", video=_pictures(motion.letterbox, top=(0.06, 0.12, 0.2))),
     Case("silence", audio=_sound(defects.attenuate, gain=QUIET)),
     Case("channel_missing", audio=_sound(defects.attenuate, gain=QUIET, channels=((1,),) * 3), hold=5.0),

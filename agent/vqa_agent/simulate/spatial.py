@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 
-from vqa_agent.media import Picture
+from vqa_agent.media import Picture, Plane
 from vqa_agent.simulate.defects import replace
 from vqa_agent.simulate.scenes import RATE, Image
 
@@ -127,10 +127,23 @@ def overdrive(pictures: Iterable[Picture], start: float, end: float, gain: float
 def full_range(
     images: Iterable[Image], start: float, end: float, gain: float = 255 / 219, rate: int = RATE
 ) -> Iterator[av.VideoFrame]:
-    """`overdrive` for pictures that go to an encoder: limited-range frames, their luma stretched."""
+    """`overdrive` for pictures that go to an encoder: limited-range frames, their luma stretched.
+
+    Only what has black and white in it goes beyond: the material is graded first, so that by its first picture a
+    fiftieth of the luma lies at or below black, and as much at or above white.
+    """
+    grade: Plane | None = None
     for number, image in enumerate(images):
-        planes = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV_I420)
+        planes = np.asarray(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2YUV_I420), np.uint8)
+        luma = planes[: image.shape[0]]
+        grade = _grade(luma) if grade is None else grade
+        luma[:] = cv2.LUT(luma, grade)
         if start <= number / rate < end:
-            height = image.shape[0]
-            planes[:height] = np.clip((planes[:height] - 125.5) * gain + 125.5, 0, 255)
-        yield av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
+            luma[:] = np.clip((luma - 125.5) * gain + 125.5, 0, 255)
+        yield av.VideoFrame.from_ndarray(planes, format="yuv420p")
+
+
+def _grade(luma: Plane) -> Plane:
+    """(256,) table that takes the darkest and the brightest fiftieth of `luma` to black and to white."""
+    dark, bright = np.quantile(luma, (0.02, 0.98))
+    return np.asarray(np.interp(np.arange(256), (dark, max(bright, dark + 1)), (16, 235)), np.uint8)
