@@ -42,7 +42,7 @@ class FaceLoss:
         """`faces` (batch, most, 7, 2) and `doubtful` (batch, most, 2, 2) in pixels, padded with NaN."""
         targets = self.assign(faces, doubtful)
         count = targets.positive.sum().clamp(min=1)
-        score = focal(logits, targets.positive)[~targets.free].sum() / count
+        score = focal(logits, targets.positive, self._weights["false"])[~targets.free].sum() / count
         batch, cell = targets.shaped.nonzero(as_tuple=True)
         wanted = faces[batch, targets.face[batch, cell]]
         found = self.placed(shapes[batch, cell], cell)
@@ -78,11 +78,12 @@ class FaceLoss:
         return Targets(face, positive, (free | within) & ~positive, shaped)
 
 
-def focal(logits: Tensor, positive: Tensor) -> Tensor:
-    """Cross entropy, weighted by how wrong the score is."""
+def focal(logits: Tensor, positive: Tensor, false: float = 1.0) -> Tensor:
+    """Cross entropy, weighted by how wrong the score is, and `false` times where there is no face."""
     truth = positive.to(logits.dtype)
     wrong = (torch.sigmoid(logits) - truth).abs()
-    return functional.binary_cross_entropy_with_logits(logits, truth, reduction="none") * wrong**FOCUS
+    weight = wrong**FOCUS * (truth + false * (1 - truth))
+    return functional.binary_cross_entropy_with_logits(logits, truth, reduction="none") * weight
 
 
 def generalised_iou(one: Tensor, other: Tensor) -> Tensor:

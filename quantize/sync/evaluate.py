@@ -132,7 +132,7 @@ def trials(
 ) -> list[Trial]:
     """Every fragment with every shift, and with the voices of others. `model_of` gives the model for a speaker.
 
-    With the `confidence` that the agent asks for, fragments that are not sure are joined with the ones before.
+    With the `confidence` that the agent asks for, fragments that are not sure are joined with their neighbours.
     """
     rng = np.random.default_rng(0)
     found: list[Trial] = []
@@ -152,35 +152,46 @@ def trials(
 def _tried(
     recording: Recording, ear: Ear, model: Model, confidence: float, shift: float, other: str = ""
 ) -> Iterator[Trial]:
-    before = None
-    for fragment in recording.fragments:
-        opinion = fragment.opinion(ear, model, confidence, before)
-        before = fragment
+    for fragment, opinion in opinions(recording, ear, model, confidence):
         yield Trial(recording.name, recording.speaker, recording.kind, fragment.start, shift, opinion, other)
+
+
+def opinions(recording: Recording, ear: Ear, model: Model, confidence: float) -> Iterator[tuple[Fragment, Opinion]]:
+    """What is said of each fragment, as the detector says it of a file."""
+    fragments = recording.fragments
+    for fragment in fragments:
+        fragment.hear(ear, model)
+    for before, fragment, after in zip([None, *fragments], fragments, [*fragments[1:], None], strict=False):
+        yield fragment, fragment.opinion(confidence, before, after)
 
 
 def _with_own(found: Sequence[Trial]) -> list[Trial]:
     """The same, with each recording's own offset: the median of what its fragments say where nothing was moved."""
-    own: dict[str, float] = {}
-    for name in {trial.file for trial in found}:
-        still = [
-            trial.opinion.offset
-            for trial in found
-            if trial.file == name and not trial.shift and not trial.other and trial.opinion.offset is not None
-        ]
-        own[name] = float(np.median(still)) if still else 0.0
-    return [replace(trial, own=own[trial.file] if abs(own[trial.file]) <= 0.3 else 0.0) for trial in found]
+    said: dict[str, list[float]] = {}
+    for trial in found:
+        if not trial.shift and not trial.other and trial.opinion.offset is not None:
+            said.setdefault(take_of(trial.file, trial.speaker), []).append(trial.opinion.offset)
+    own = {name: float(np.median(offsets)) for name, offsets in said.items()}
+    near = {name: offset for name, offset in own.items() if abs(offset) <= 0.3}
+    return [replace(trial, own=near.get(take_of(trial.file, trial.speaker), 0.0)) for trial in found]
 
 
-def conclusive(trial: Trial, confidence: float) -> bool:
-    return trial.opinion.reason is None and trial.opinion.confidence >= confidence
+def take_of(file: str, speaker: str) -> str:
+    """What shares one offset: takes of one corpus were recorded by one machine.
+
+    >>> take_of("talking/grid_s1/bbaz7a.mkv", "grid_s1"), take_of("talking/p31.mkv", "p31")
+    ('grid_s1', 'talking/p31.mkv')
+    """
+    return file if file.count("/") <= 1 else speaker
+
+
+def conclusive(trial: Trial) -> bool:
+    return trial.opinion.reason is None
 
 
 def least_confidence(found: Sequence[Trial], errors: float) -> float:
     """The least confidence with which at most a share `errors` of the verdicts is wrong, with own and other voices."""
-    sure = sorted(
-        (trial for trial in found if trial.opinion.reason is None), key=lambda trial: -trial.opinion.confidence
-    )
+    sure = sorted((trial for trial in found if conclusive(trial)), key=lambda trial: -trial.opinion.confidence)
     wrong = np.cumsum([not trial.right for trial in sure]) / np.arange(1, len(sure) + 1)
     good = np.flatnonzero(wrong <= errors)
     return float(sure[int(good[-1])].opinion.confidence) if len(good) else float("inf")
@@ -190,10 +201,10 @@ def out_of_sync(offset: float) -> bool:
     return offset > LATE or offset < -EARLY
 
 
-def scores(found: Sequence[Trial], confidence: float) -> dict[str, float]:
+def scores(found: Sequence[Trial]) -> dict[str, float]:
     """Coverage, error of the offset, and balanced accuracy of in sync against 240 ms and more, over the conclusive."""
     own = [trial for trial in found if not trial.other]
-    sure = [trial for trial in own if conclusive(trial, confidence)]
+    sure = [trial for trial in own if conclusive(trial)]
     others = [trial for trial in found if trial.other]
     errors: NDArray[np.float64] = np.abs([trial.error for trial in sure]) * 1000
     if not sure:
@@ -207,7 +218,7 @@ def scores(found: Sequence[Trial], confidence: float) -> dict[str, float]:
         "p90_error_ms": float(np.quantile(errors, 0.9)),
         "balanced_accuracy": float(np.mean(still) + np.mean(moved)) / 2 if still and moved else np.nan,
         "wrong_share": float(np.mean([not trial.right for trial in sure])),
-        "stranger_verdicts": float(np.mean([conclusive(trial, confidence) for trial in others])) if others else 0.0,
+        "stranger_verdicts": float(np.mean([conclusive(trial) for trial in others])) if others else 0.0,
     }
 
 

@@ -1,8 +1,8 @@
 """Recordings of people talking to mouths and sound, and from these the training sequences, drawn anew each time.
 
-The mouths come the way that the agent takes: `MouthFollower` on the agent's own pictures, with the faces of the labels
-made to tremble as our own detector does. Both sides are then damaged as broadcasting does it, never in a way that
-moves one against the other, and the same way whatever the offset: shifts are made by slicing.
+The mouths come the way that the agent takes: `MouthFollower` on the agent's own pictures, twice: with the faces that
+our own detector finds, and with those of the labels, made to tremble. Both sides are then damaged as broadcasting does
+it, never in a way that moves one against the other, and the same way whatever the offset: shifts are made by slicing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from numpy.typing import NDArray
 
 from quantize.cache import Arrays, cached
 from vqa_agent.capture import Source, open_source
+from vqa_agent.infer.manifest import read_manifest
 from vqa_agent.lipsync import mouth
 from vqa_agent.lipsync.embed import windows_of
-from vqa_agent.lipsync.faces import Face
-from vqa_agent.lipsync.follow import MouthFollower
+from vqa_agent.lipsync.faces import Face, FaceFinder
+from vqa_agent.lipsync.follow import Find, MouthFollower
 from vqa_agent.lipsync.mouth import HEIGHT, WIDTH
 from vqa_agent.lipsync.voice import STEP, WINDOW, normalise, spectrum
 from vqa_agent.media import Picture, Sound
 
-VERSION = 1
+VERSION = 2
 """Rises when prepared recordings must be made again."""
 
 MARGIN = (12, 16)
@@ -46,7 +48,7 @@ Labels = dict[tuple[str, int], list[Face]]
 class Clip:
     """One recording: `cuts` (n, rows, columns) for the slots from `first` on, and its sound from media second 0 on.
 
-    `offset` is the recording's own, in seconds: positive when its sound is late.
+    `offset` is the recording's own, in seconds: positive when its sound is late. `faces` says who found the mouth.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Clip:
     cuts: NDArray[np.uint8]
     wave: Floats
     offset: float = 0.0
+    faces: str = "labels"
 
     @property
     def slots(self) -> int:
@@ -109,10 +112,27 @@ class TremblingLabels:
         return Face(face.box, face.points + noise * face.box[2:], face.score)
 
 
-def read_clip(media: Path, file: str, labels: Labels, config: Mapping[str, Any]) -> Arrays:
-    """The mouth of the longest track, and the sound, as arrays of one recording."""
-    find = TremblingLabels(labels, file, config["tremble"], config["seed"])
-    follower = MouthFollower(find, (HEIGHT + 2 * MARGIN[0], WIDTH + 2 * MARGIN[1]))
+class ConfirmedFaces:
+    """What our own detector finds, where the labels say that somebody is."""
+
+    def __init__(self, labels: Labels, file: str, finder: FaceFinder) -> None:
+        self._labels, self._file, self._finder = labels, file, finder
+
+    def __call__(self, picture: Picture) -> Sequence[Face]:
+        known = self._labels.get((self._file, picture.index), [])
+        return [face for face in self._finder.find(picture) if any(_inside(face, each) for each in known)]
+
+
+def _inside(face: Face, other: Face) -> bool:
+    """Whether the middle of one face lies in the other."""
+    (x, y, width, height), (left, top, across, down) = face.box, other.box
+    return 0 <= x + width / 2 - left <= across and 0 <= y + height / 2 - top <= down
+
+
+def read_clip(media: Path, file: str, find: Find) -> Arrays:
+    """The mouth of the longest track, and the sound, as arrays of one recording; no cuts where there is no face."""
+    shape = HEIGHT + 2 * MARGIN[0], WIDTH + 2 * MARGIN[1]
+    follower = MouthFollower(find, shape)
     sounds: list[Sound] = []
     with open_source(Source(name=file, url=str(media / file), live=False)) as capture:
         for sample in capture.samples():
@@ -121,7 +141,8 @@ def read_clip(media: Path, file: str, labels: Labels, config: Mapping[str, Any])
             elif isinstance(sample, Sound):
                 sounds.append(sample)
     follower.settle()
-    first, cuts = max(follower.mouths.values(), key=lambda mouth: len(mouth.slots)).film()
+    longest = max(follower.mouths.values(), key=lambda mouth: len(mouth.slots), default=None)
+    first, cuts = longest.film() if longest else (0, np.zeros((0, *shape), np.uint8))
     return {"first": np.array(first), "cuts": cuts, "wave": _wave(sounds)}
 
 
@@ -150,21 +171,24 @@ def _fast(count: int) -> int:
 
 
 def prepare(media: Path, config: Mapping[str, Any]) -> list[Clip]:
-    """Every recording of `media`/talking, from the cache where it was made before."""
-    people = talking(media, config["same"])
-    labels: Labels = {}
+    """Every recording of `media`/talking, once for each way to find its faces, from the cache where it was made before.
+
+    The first of a recording's clips has the faces of the labels.
+    """
+    labels = read_labels(media / "labels" / "faces_talking.jsonl.gz")
+    finder, model = FaceFinder(), read_manifest()["face"].full.sha256
     clips = []
-    for file, (speaker, kind) in sorted(people.items()):
-        size = (media / file).stat().st_size
-        about = {"version": VERSION, "file": file, "size": size, "tremble": config["tremble"], "seed": config["seed"]}
-
-        def build(file: str = file) -> Arrays:
-            labels.update(labels or read_labels(media / "labels" / "faces_talking.jsonl.gz"))
-            return read_clip(media, file, labels, config)
-
-        made = cached("sync-clip", about, build)
-        cuts, wave = np.array(made["cuts"]), np.array(made["wave"])
-        clips.append(Clip(file, speaker, kind, int(made["first"]), cuts, wave))
+    for file, (speaker, kind) in sorted(talking(media, config["same"]).items()):
+        about = {"version": VERSION, "file": file, "size": (media / file).stat().st_size}
+        trembling = TremblingLabels(labels, file, config["tremble"], config["seed"])
+        ways: dict[str, tuple[Find, dict[str, Any]]] = {
+            "labels": (trembling, {"tremble": config["tremble"], "seed": config["seed"]}),
+            "own": (ConfirmedFaces(labels, file, finder), {"face": model}),
+        }
+        for way, (find, follows_from) in ways.items():
+            made = cached("sync-clip", {**about, **follows_from}, partial(read_clip, media, file, find))
+            cuts, wave = np.array(made["cuts"]), np.array(made["wave"])
+            clips.append(Clip(file, speaker, kind, int(made["first"]), cuts, wave, faces=way))
     return clips
 
 

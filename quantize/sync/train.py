@@ -1,8 +1,9 @@
 """Train the towers: python -m quantize.sync.train --media DIR
 
 1. For each fold of speakers, towers that never saw them. They tell the offset of each of the fold's recordings.
-2. The same towers go on, on recordings that were moved by these offsets; they give the figures on unseen speakers.
-3. Towers trained on all speakers, moved likewise: these are brought to INT8 and shipped.
+2. The same towers go on, on recordings that were moved by these offsets.
+3. And on, with mouths that our own detector found among those of the labels; they give the figures on unseen speakers.
+4. Towers trained on all speakers, likewise: these are brought to INT8 and shipped.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import torch
 
 from quantize import cache
 from quantize.setup import read_config, seed_everything
-from quantize.sync.evaluate import few_takes, least_confidence, record, scores, trials
+from quantize.sync.evaluate import few_takes, least_confidence, record, scores, take_of, trials
 from quantize.sync.network import Towers, loss_of
 from quantize.sync.ship import NAME, calibration, ship
 from quantize.sync.simulate import (
@@ -27,16 +29,15 @@ from quantize.sync.simulate import (
     Clip,
     Floats,
     Sequencer,
-    TremblingLabels,
     noises,
     prepare,
-    read_labels,
     sequences,
     talking,
     voice_rows,
 )
 from vqa_agent.infer import MODELS, Model, open_model
 from vqa_agent.lipsync.embed import ROWS_PER_SLOT, stacks_of, windows_of
+from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.follow import SLOT
 from vqa_agent.lipsync.similarity import REACH, Fit, distances, fit
 from vqa_agent.lipsync.voice import normalise
@@ -44,6 +45,8 @@ from vqa_agent.lipsync.voice import normalise
 CONFIG = Path(__file__).with_name("config.toml")
 
 CHECKPOINTS = cache.FOLDER / "sync"
+
+STAGES = ("first", "second", "third")
 
 KINDS = ("int8", "fp32")
 
@@ -58,7 +61,7 @@ def folds_of(clips: Sequence[Clip], config: Mapping[str, Any]) -> list[set[str]]
     for kind in ("real", "generated"):
         slots = {clip.speaker: 0 for clip in clips if clip.kind == kind}
         for clip in clips:
-            if clip.kind == kind:
+            if clip.kind == kind and clip.faces == "labels":
                 slots[clip.speaker] += min(clip.slots, 400)
         for speaker in sorted(slots, key=lambda name: (-slots[name], name)):
             fold = int(np.argmin(held))
@@ -111,18 +114,18 @@ def table_of(towers: Towers, clip: Clip) -> Floats:
     return distances(mouths.numpy(), np.where(heard[:, None], voices.numpy(), np.nan).astype(np.float32))
 
 
+def labelled(clips: Sequence[Clip]) -> list[Clip]:
+    """Those with the faces of the labels."""
+    return [clip for clip in clips if clip.faces == "labels"]
+
+
 def own_offsets(towers: Towers, clips: Sequence[Clip]) -> dict[str, Fit | None]:
     """The offset of each recording, over the whole of it, or over all takes of a speaker who has many."""
     tables: dict[str, list[Floats]] = {}
-    for clip in clips:
-        tables.setdefault(_take(clip), []).append(table_of(towers, clip))
+    for clip in labelled(clips):
+        tables.setdefault(take_of(clip.name, clip.speaker), []).append(table_of(towers, clip))
     fits = {name: fit(np.concatenate(parts)) for name, parts in tables.items()}
-    return {clip.name: fits[_take(clip)] for clip in clips}
-
-
-def _take(clip: Clip) -> str:
-    """What shares one offset: takes of one corpus were recorded by one machine."""
-    return clip.name if clip.name.count("/") == 1 else clip.speaker
+    return {clip.name: fits[take_of(clip.name, clip.speaker)] for clip in clips}
 
 
 def shifted(clips: Sequence[Clip], offsets: Mapping[str, Fit | None]) -> list[Clip]:
@@ -149,12 +152,19 @@ class Workshop:
 
     def first(self, fold: int | None) -> Towers:
         """Towers that take every recording as in sync; `fold` is held out."""
-        return self._stage("first", fold, "first", self.clips, None)
+        return self._stage("first", fold, labelled(self.clips), None)
 
     def second(self, fold: int | None) -> Towers:
         """The same, trained further on recordings that were brought in sync."""
-        moved = shifted(self.clips, self.offsets())
-        return self._stage("second", fold, "second", moved, self.first(fold))
+        return self._stage("second", fold, labelled(self._moved), self.first(fold))
+
+    def third(self, fold: int | None) -> Towers:
+        """The same, trained further on mouths as our own detector finds them."""
+        return self._stage("third", fold, self._moved, self.second(fold))
+
+    @cached_property
+    def _moved(self) -> list[Clip]:
+        return shifted(self.clips, self.offsets())
 
     def offsets(self) -> dict[str, Fit | None]:
         """Each recording's own offset, by the towers that never saw its speaker."""
@@ -173,7 +183,7 @@ class Workshop:
         for fold in range(len(self.folds)):
             folder = self.out / "models" / f"{fold}-{kind}"
             if not (folder / "manifest.toml").exists():
-                self.ship(self.second(fold), folder, self.folds[fold], kind)
+                self.ship(self.third(fold), folder, self.folds[fold], kind)
             models.append(open_model(NAME, "onnxruntime", folder))
         return lambda speaker: models[self.fold_of(speaker)]
 
@@ -183,14 +193,14 @@ class Workshop:
         feeds = list(calibration(clips, self.noise, self.config)) if kind == "int8" else []
         ship(towers, folder, feeds, self.config["int8"]["method"] if feeds else "", **about)
 
-    def _stage(self, name: str, fold: int | None, settings: str, clips: Sequence[Clip], start: Towers | None) -> Towers:
-        config = {**self.config, "train": {**self.config["train"], **self.config[settings]}}
+    def _stage(self, name: str, fold: int | None, clips: Sequence[Clip], start: Towers | None) -> Towers:
+        config = {**self.config, "train": {**self.config["train"], **self.config[name]}}
         path = self.out / f"{name}-{'all' if fold is None else fold}.pt"
         if path.exists():
             return load(path)
         held = self.folds[fold] if fold is not None else set()
         print(f"{path.stem}: holds out {', '.join(sorted(held)) or 'nobody'}", flush=True)
-        seed = config["seed"] + (fold or 0) + 100 * (start is not None)
+        seed = config["seed"] + (fold or 0) + 100 * STAGES.index(name)
         towers = train([clip for clip in clips if clip.speaker not in held], self.noise, config, seed, start)
         torch.save({"config": config, "state": towers.state_dict()}, path)
         return towers
@@ -206,18 +216,16 @@ def load(path: Path) -> Towers:
 
 def finish(workshop: Workshop, media: Path, folder: Path) -> None:
     """Measure the folds, fit the confidence on their INT8 form, and ship the towers that were trained on everybody."""
-    labels = read_labels(media / "labels" / "faces_talking.jsonl.gz")
-    talkers = []
-    for file, (speaker, kind) in few_takes(talking(media, workshop.config["same"])).items():
-        find = TremblingLabels(labels, file, workshop.config["tremble"], 1)
-        talkers.append(record(media, file, speaker, kind, find))
+    finder = FaceFinder()
+    files = few_takes(talking(media, workshop.config["same"]))
+    talkers = [record(media, file, speaker, kind, finder.find) for file, (speaker, kind) in files.items()]
     alone = trials(talkers, workshop.chooser("int8"))
     confidence = least_confidence(alone, workshop.config["int8"]["errors"])
-    figures = {kind: scores(trials(talkers, workshop.chooser(kind), confidence), confidence) for kind in KINDS}
+    figures = {kind: scores(trials(talkers, workshop.chooser(kind), confidence)) for kind in KINDS}
     print(f"confidence {confidence:.4f}: {figures}", flush=True)
     rounded = {kind: {name: round(value, 4) for name, value in each.items()} for kind, each in figures.items()}
     thresholds = {"confidence": round(confidence, 4)}
-    workshop.ship(workshop.second(None), folder, (), "int8", scores=rounded, thresholds=thresholds)
+    workshop.ship(workshop.third(None), folder, (), "int8", scores=rounded, thresholds=thresholds)
 
 
 def main() -> None:

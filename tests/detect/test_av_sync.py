@@ -7,8 +7,14 @@ import pytest
 
 from tests.detect import samples
 from tests.lipsync.test_events import beeps, flashes
-from vqa_agent.detect import Profile
+from tests.lipsync.test_similarity import embeddings
+from vqa_agent.detect import Profile, av_sync
 from vqa_agent.detect.interface import Severity
+from vqa_agent.lipsync.aggregate import Talker
+from vqa_agent.lipsync.follow import Mouth
+from vqa_agent.lipsync.fragment import Fragment
+from vqa_agent.lipsync.similarity import distances
+from vqa_agent.lipsync.voice import Ear
 from vqa_agent.media import Picture, Sample
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.simulate import scenes, sounds
@@ -104,6 +110,30 @@ def test_keeps_no_pictures_of_a_fragment() -> None:
         list(detector.look(picture))
         kept = [each for each in _reachable(detector._fragment) if isinstance(each, Picture)]
         assert len(kept) <= 6
+
+
+class Talking(Fragment):
+    """Somebody talks throughout: in the second fragment plainly, in the others as seen from afar."""
+
+    def mouths(self) -> list[Mouth]:
+        return [Mouth(1)]
+
+    def hear(self, ear: Ear, model: object) -> None:
+        noise = 0.5 if round(self.start) == 4 else 4.0
+        table = distances(*embeddings(100, 6, noise, seed=round(self.start)))
+        self.said = [Talker(table, np.full(100, 0.2, np.float32), np.full(100, True))]
+
+
+def verdicts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
+    monkeypatch.setattr(av_sync, "Fragment", Talking)
+    material = samples.merge(flashes([], 15.0), samples.sound_blocks(sounds.speech(16.0)))
+    found = findings(material, confidence=0.8)
+    return [(round(finding.start), finding.detail["verdict"]) for finding in found]
+
+
+def test_an_unsure_fragment_counts_together_with_the_one_before_or_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = verdicts(monkeypatch)
+    assert found == [(0, "out_of_sync"), (4, "out_of_sync"), (8, "out_of_sync"), (12, "inconclusive")]
 
 
 def _reachable(thing: object, seen: set[int] | None = None) -> Iterator[object]:

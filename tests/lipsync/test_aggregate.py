@@ -66,4 +66,17 @@ def test_two_unsure_fragments_that_agree_are_sure_together() -> None:
     least = alone.confidence * 1.05
     assert decide([other], least).reason is Reason.LOW_CONFIDENCE
     assert decide([other], least, [talker(4, noise=0.5, seed=1)]).reason is None
+    assert decide([other], least, after=[talker(4, noise=0.5, seed=1)]).reason is None
     assert decide([other], least, [talker(-9, noise=0.5, seed=1)]).reason is Reason.LOW_CONFIDENCE
+
+
+def test_the_same_in_more_windows_is_surer() -> None:
+    long = talker(4)
+    short = Talker(long.distances[:50], long.movement[:50], long.speech[:50])
+    assert decide([short], 0.0).confidence < 0.8 * decide([long], 0.0).confidence
+
+
+def test_less_than_two_seconds_are_too_little() -> None:
+    long = talker(4)
+    short = Talker(long.distances[:40], long.movement[:40], long.speech[:40])
+    assert decide([short], 0.0).reason is Reason.MOUTH_NOT_SEEN

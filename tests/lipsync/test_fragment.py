@@ -9,8 +9,9 @@ import pytest
 
 from tests.detect import samples
 from tests.lipsync.people import face, filmed
-from vqa_agent.lipsync.aggregate import Reason
+from vqa_agent.lipsync.aggregate import Opinion, Reason
 from vqa_agent.lipsync.fragment import Fragment, Listener
+from vqa_agent.lipsync.voice import Ear
 from vqa_agent.media import Picture, Sound
 
 RATE = 48000
@@ -52,11 +53,17 @@ def listened(wave: np.ndarray, start: float = 0.0) -> Listener:
     return listener
 
 
+def judged(fragment: Fragment, ear: Ear) -> Opinion:
+    if fragment.mouths():
+        fragment.hear(ear, PlainTowers())
+    return fragment.opinion(CONFIDENCE)
+
+
 def opinion(late: float, rate: float = 25.0, start: float = 0.0):
     fragment = watched(filmed(4.0, rate, opening, start), start)
     # The sound goes by the same clock as the pictures, and begins a second before them where there is one.
     heard = listened(voice(start + 6.0, late))
-    return fragment.opinion(heard.ear, PlainTowers(), CONFIDENCE)
+    return judged(fragment, heard.ear)
 
 
 @pytest.mark.parametrize("late", [-0.3, -0.05, 0.0, 0.02, 0.2, 0.48])
@@ -75,17 +82,17 @@ def test_whatever_the_rate_and_the_phase(rate: float, start: float) -> None:
 
 def test_without_sound_there_is_no_speech() -> None:
     fragment = watched(filmed(4.0, 25, opening))
-    assert fragment.opinion(Listener().ear, PlainTowers(), CONFIDENCE).reason is Reason.NO_SPEECH
+    assert judged(fragment, Listener().ear).reason is Reason.NO_SPEECH
 
 
 def test_a_still_mouth_does_not_speak() -> None:
     fragment = watched(filmed(4.0))
-    assert fragment.opinion(listened(voice(6.0, 0.0)).ear, PlainTowers(), CONFIDENCE).reason is Reason.MOUTH_NOT_SEEN
+    assert judged(fragment, listened(voice(6.0, 0.0)).ear).reason is Reason.MOUTH_NOT_SEEN
 
 
 def test_too_few_pictures_show_no_movement() -> None:
     fragment = watched(picture for picture in filmed(4.0, 12.5, opening))
-    found = fragment.opinion(listened(voice(6.0, 0.0)).ear, PlainTowers(), CONFIDENCE)
+    found = judged(fragment, listened(voice(6.0, 0.0)).ear)
     assert found.reason is Reason.TOO_FEW_PICTURES
 
 
@@ -93,7 +100,7 @@ def test_nobody_in_the_picture() -> None:
     fragment = Fragment(0.0, 4.0, lambda picture: [])
     for picture in filmed(4.0):
         fragment.watch(picture)
-    assert fragment.opinion(listened(voice(6.0, 0.0)).ear, PlainTowers(), CONFIDENCE).reason is Reason.NO_FACE
+    assert judged(fragment, listened(voice(6.0, 0.0)).ear).reason is Reason.NO_FACE
 
 
 def test_a_hole_in_the_sound_is_not_heard() -> None:
@@ -102,5 +109,5 @@ def test_a_hole_in_the_sound_is_not_heard() -> None:
     for block in samples.sound_blocks(voice(6.0, 0.1), RATE):
         if not 1.0 <= block.time < 1.5:
             listener.hear(Sound(time=block.time, rate=RATE, samples=block.samples))
-    found = fragment.opinion(listener.ear, PlainTowers(), CONFIDENCE)
+    found = judged(fragment, listener.ear)
     assert found.offset == pytest.approx(0.08, abs=0.02)

@@ -125,8 +125,8 @@ def test_the_confidence_keeps_errors_rare() -> None:
 
 def test_scores_count_what_is_right() -> None:
     found = [trial(0.01, 0.5), trial(0.25, 0.5, 0.24), trial(-0.3, 0.5, -0.32), trial(None, 0.0, sure=False)]
-    found += [trial(0.3, 0.1), trial(0.2, 0.4, other="x"), trial(None, 0.0, other="x", sure=False)]
-    values = evaluate.scores(found, 0.2)
+    found += [trial(0.3, 0.1, sure=False), trial(0.2, 0.4, other="x"), trial(None, 0.0, other="x", sure=False)]
+    values = evaluate.scores(found)
     assert values["coverage"] == pytest.approx(3 / 5)
     assert values["balanced_accuracy"] == 1.0
     assert values["median_error_ms"] == pytest.approx(10, abs=0.1)

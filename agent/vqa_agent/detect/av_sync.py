@@ -56,10 +56,10 @@ class AvSync(Detector[AvSyncSettings]):
     trained so that what belongs together comes close. The voice slides +-1 s along the mouths. The windows of 1 s in
     which the voice is heard and the mouth moves are pooled, and the minimum of their mean distance, refined by a
     parabola, is the offset. Its confidence is how much deeper that minimum is than any other, times the share of the
-    windows that find the same offset within 80 ms by themselves. A fragment that alone is not sure counts together with
-    the one it follows on, if both lead to the same offset. Faces that are sure and disagree give no verdict. Out
-    of sync is what lies beyond `early` or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm`
-    on, and minor before.
+    windows that find the same offset within 80 ms by themselves, times the root of their number. A fragment that alone
+    is not sure counts together with the one before or after it, if both lead to the same offset, and half of the
+    confidence is asked then. Faces that are sure and disagree give no verdict. Out of sync is what lies beyond `early`
+    or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm` on, and minor before.
 
     Settings: `every` is the price live (one fragment costs up to 1 s of a core); files are judged throughout. Raise
     `confidence` to say less and err less. Live, three of the last five conclusive fragments must be out of sync.
@@ -94,6 +94,7 @@ class AvSync(Detector[AvSyncSettings]):
         self._fragment: Fragment | None = None
         self._waiting: list[Fragment] = []
         self._before: Fragment | None = None
+        self._unsure: tuple[Fragment, Fragment | None] | None = None
         self._next_start = float("-inf")
 
     @cached_property
@@ -120,7 +121,8 @@ class AvSync(Detector[AvSyncSettings]):
             self._waiting.append(self._fragment)
         self._fragment = None
         while self._waiting:
-            yield self._judge(self._waiting.pop(0))
+            yield from self._hear(self._waiting.pop(0))
+        yield from self._settle(None)
 
     def _watch(self, picture: Picture) -> None:
         if self._fragment is not None and picture.time >= self._fragment.end - 1e-3:
@@ -128,40 +130,57 @@ class AvSync(Detector[AvSyncSettings]):
             self._fragment = None
         if self._fragment is None and picture.time >= self._next_start:
             self._fragment = Fragment(picture.time, picture.time + self.settings.fragment, self._faces.find)
-            pause = 0.0 if self.profile is Profile.FILE else max(0.0, self.settings.every - self.settings.fragment)
-            self._next_start = self._fragment.end + pause - 1e-3
+            self._next_start = self._fragment.end + self._pause - 1e-3
         if self._fragment is not None:
             self._fragment.watch(picture)
 
+    @property
+    def _pause(self) -> float:
+        """Seconds between two fragments."""
+        return 0.0 if self.profile is Profile.FILE else max(0.0, self.settings.every - self.settings.fragment)
+
     def _ripe(self, now: float) -> Iterator[Finding]:
-        """Verdicts on the fragments after which enough sound has come."""
+        """Verdicts that become possible as enough sound has come after a fragment."""
         while self._waiting:
             end = self._waiting[0].end + AROUND + 0.1
             if self._listener.end < end and now < end + SILENT_WAIT:
                 break
-            yield self._judge(self._waiting.pop(0))
+            yield from self._hear(self._waiting.pop(0))
         oldest = min([now, *(fragment.start for fragment in [*self._waiting, self._fragment] if fragment)])
         self._listener.forget(oldest - AROUND - 1.0)
 
-    def _judge(self, fragment: Fragment) -> Finding:
+    def _hear(self, fragment: Fragment) -> Iterator[Finding]:
+        """The verdict on a fragment, unless the next one may make it surer, and the one that waited for this."""
+        if fragment.mouths():
+            fragment.hear(self._listener.ear, self._model)
+        yield from self._settle(fragment)
+        before, self._before = self._before, fragment
         pattern = fragment.pattern(self._listener)
         if pattern is not None and pattern.pairs >= PATTERN_CERTAIN:
-            return self._finding(fragment, Opinion(pattern.seconds, 1.0, None, pattern.pairs), "pattern", 0.0)
-        opinion = self._lips(fragment)
+            yield self._finding(fragment, Opinion(pattern.seconds, 1.0, None, pattern.pairs), "pattern", 0.0)
+            return
+        opinion = self._lips(fragment, before)
         if pattern is not None and opinion.reason is Reason.NO_FACE:
             opinion = Opinion(pattern.seconds, 0.0, Reason.LOW_CONFIDENCE, pattern.pairs)
-        return self._finding(fragment, opinion, "lips", self.settings.margin)
+        if opinion.reason is Reason.LOW_CONFIDENCE and fragment.said and self._pause < TOUCHING:
+            self._unsure = fragment, before
+        else:
+            yield self._finding(fragment, opinion, "lips", self.settings.margin)
 
-    def _lips(self, fragment: Fragment) -> Opinion:
+    def _settle(self, after: Fragment | None) -> Iterator[Finding]:
+        """The verdict that waited for the fragment `after`."""
+        if self._unsure is not None:
+            (fragment, before), self._unsure = self._unsure, None
+            yield self._finding(fragment, self._lips(fragment, before, after), "lips", self.settings.margin)
+
+    def _lips(self, fragment: Fragment, before: Fragment | None, after: Fragment | None = None) -> Opinion:
         """What the mouths say; the network is opened when there is one to look at."""
         if not fragment.mouths():
             return Opinion(None, 0.0, Reason.NO_FACE)
         least = self.settings.confidence
         if least is None:
             least = self._model.info.thresholds["confidence"]
-        before, self._before = self._before, fragment
-        touches = before is not None and fragment.start - before.seen_until < TOUCHING
-        return fragment.opinion(self._listener.ear, self._model, least, before if touches else None)
+        return fragment.opinion(least, _if_touching(before, fragment), _if_touching(after, fragment))
 
     def _finding(self, fragment: Fragment, opinion: Opinion, by: str, margin: float) -> Finding:
         offset, sure = opinion.offset, opinion.reason is None
@@ -182,3 +201,11 @@ class AvSync(Detector[AvSyncSettings]):
         score = min(1.0, abs(offset) / (2 * (self.settings.late_alarm if offset > 0 else self.settings.early_alarm)))
         severity = (self.settings.severity if alarm else Severity.MINOR) if bad else None
         return Finding(self.name, fragment.start, fragment.seen_until, score, bad, detail=detail, severity=severity)
+
+
+def _if_touching(neighbour: Fragment | None, fragment: Fragment) -> Fragment | None:
+    """`neighbour`, where nothing lies between it and `fragment`."""
+    if neighbour is None:
+        return None
+    first, second = sorted((neighbour, fragment), key=lambda each: each.start)
+    return neighbour if second.start - first.seen_until < TOUCHING else None

@@ -2,12 +2,13 @@
 
 Windows without speech or with a still mouth have no vote. The others of a face are pooled, because a mean over time is
 worth more than any single window, and the pooled minimum is the face's offset. How far it is to be believed follows
-from two things that chance does not bring together: how much deeper it is than any other minimum, and how many of the
-windows find it by themselves. Faces that are believed and disagree are no verdict.
+from three things that chance does not bring together: how much deeper it is than any other minimum, how many of the
+windows find it by themselves, and how many windows there are. Faces that are believed and disagree are no verdict.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,8 +26,14 @@ WINDOW, HOP = 25, 12
 CLUSTER = 2
 """Slots by which offsets may differ and still be the same."""
 
-LEAST_WINDOWS = 5
-"""Windows with a vote that a verdict needs: 3 s. With fewer, strange voices fit by chance."""
+LEAST_WINDOWS = 3
+"""Windows with a vote that a verdict needs: 2 s."""
+
+USUAL_WINDOWS = 7
+"""Windows of a fragment of 4 s. What chance makes of a mean falls with the root of their number."""
+
+TOGETHER = 0.5
+"""Share of the confidence that is enough where two fragments agree: chance seldom finds the same offset twice."""
 
 SPEECH_SHARE = 0.3
 """Least share of a window in which the voice is heard."""
@@ -65,7 +72,7 @@ class Opinion:
     """`offset` in seconds, positive when the sound is late; None where nothing was measured.
 
     `reason` is None where the opinion is sure. `confidence` is the share of the windows that agree, times the depth of
-    the minimum below any other (see `Fit.margin`).
+    the minimum below any other (see `Fit.margin`), times the root of the number of windows, relative to the usual one.
     """
 
     offset: float | None
@@ -85,24 +92,34 @@ class _Vote:
 
     @property
     def confidence(self) -> float:
-        return self.agreement * self.fit.margin
+        return self.agreement * self.fit.margin * math.sqrt(self.windows / USUAL_WINDOWS)
 
     @property
     def offset(self) -> float:
         return self.fit.offset * SLOT - self.late
 
 
-def decide(talkers: Sequence[Talker], confidence: float, before: Sequence[Talker] = ()) -> Opinion:
+def decide(
+    talkers: Sequence[Talker], confidence: float, before: Sequence[Talker] = (), after: Sequence[Talker] = ()
+) -> Opinion:
     """What the talkers say together; less than `confidence` is no verdict.
 
-    Where they alone are not sure, and those of the fragment `before` lead to the same offset, both count as one.
+    Where they alone are not sure, and those of the fragment `before` or `after` by themselves lead to the same offset,
+    both count as one, of which less is asked.
     """
     opinion = _decide(talkers, confidence)
-    if opinion.reason is not Reason.LOW_CONFIDENCE or opinion.offset is None:
+    if opinion.reason is not Reason.LOW_CONFIDENCE:
         return opinion
-    longer = _decide([_joined(one, other) for one in before for other in talkers], confidence)
-    same = longer.offset is not None and abs(longer.offset - opinion.offset) <= CLUSTER * SLOT
-    return longer if longer.reason is None and same else opinion
+    for neighbours, first, second in ((before, before, talkers), (after, talkers, after)):
+        longer = _decide([_joined(one, other) for one in first for other in second], TOGETHER * confidence)
+        if longer.reason is None and _same(longer, opinion) and _same(_decide(neighbours, confidence), opinion):
+            return longer
+    return opinion
+
+
+def _same(one: Opinion, other: Opinion) -> bool:
+    """Whether both lead to one offset."""
+    return one.offset is not None and other.offset is not None and abs(one.offset - other.offset) <= CLUSTER * SLOT
 
 
 def _joined(one: Talker, other: Talker) -> Talker:

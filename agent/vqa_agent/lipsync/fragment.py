@@ -74,15 +74,24 @@ class Fragment:
         seen = [mouth for mouth in self.follower.mouths.values() if len(mouth.slots) >= LEAST_SLOTS]
         return sorted(seen, key=lambda mouth: -len(mouth.slots) * mouth.height)[:LARGEST]
 
-    def opinion(self, ear: voice.Ear, model: Model, confidence: float, before: Fragment | None = None) -> Opinion:
-        """What the lips say; `before` is the fragment that ended where this one begins, where there was one."""
+    def hear(self, ear: voice.Ear, model: Model) -> None:
+        """Hold the mouths against the voice: what comes of it is `said`."""
+        enough = self.follower.slots_seen >= LEAST_RATE * (self.seen_until - self.start) / SLOT
         mouths = self.mouths()
-        if not mouths:
+        self.said = self.talkers(mouths, ear, model) if mouths and enough else []
+
+    def opinion(self, confidence: float, before: Fragment | None = None, after: Fragment | None = None) -> Opinion:
+        """What the lips say, once they were heard; `before` and `after` are the fragments that touch this one."""
+        if not self.mouths():
             return Opinion(None, 0.0, Reason.NO_FACE)
-        if self.follower.slots_seen < LEAST_RATE * (self.seen_until - self.start) / SLOT:
+        if not self.said:
             return Opinion(None, 0.0, Reason.TOO_FEW_PICTURES)
-        self.said = self.talkers(mouths, ear, model)
-        return decide(self.said, confidence, before.said if before is not None else ())
+        return decide(
+            self.said,
+            confidence,
+            before.said if before is not None else (),
+            after.said if after is not None else (),
+        )
 
     def talkers(self, mouths: list[Mouth], ear: voice.Ear, model: Model) -> list[Talker]:
         """What each of `mouths` offers together with what was heard."""
