@@ -87,8 +87,8 @@ class BandingSettings(Settings):
     "banding",
     reads="video",
     cost="cheap",
-    live=Rule(set_time=10.0, clear_time=10.0, share=0.7),
-    file=Rule(set_time=2.0, clear_time=1.0, share=0.7),
+    live=Rule(set_time=10.0, clear_time=10.0),
+    file=Rule(set_time=2.0, clear_time=1.0),
 )
 class Banding(Detector[BandingSettings]):
     """Sees: false contours: gradients broken into plateaus, as too few bits or a wrong conversion leave them.

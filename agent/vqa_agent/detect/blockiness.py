@@ -46,8 +46,8 @@ class BlockinessSettings(Settings):
     "blockiness",
     reads="video",
     cost="moderate",
-    live=Rule(set_time=5.0, clear_time=10.0, share=0.7),
-    file=Rule(set_time=2.0, clear_time=1.0, share=0.7),
+    live=Rule(set_time=5.0, clear_time=10.0),
+    file=Rule(set_time=2.0, clear_time=1.0),
 )
 class Blockiness(Detector[BlockinessSettings]):
     """Sees: the grid of coding blocks, as starved encoding without a loop filter leaves it all over the picture.

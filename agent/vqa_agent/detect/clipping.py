@@ -51,18 +51,19 @@ class ClippingSettings(Settings):
 class Clipping(Detector[ClippingSettings]):
     """Sees: flat tops, at full scale and also after the sound was made quieter.
 
-    Formula: in 100 ms of one channel, at least `run` equal samples in a row at the greatest positive or negative
-    value, which is above `level`, and which the wave reaches at an angle: the step into the run is at least `angle`
-    of its height. A smooth wave that is rounded to whole numbers has short runs at its tops too, but glides into
-    them. At full scale (32766 of 32768 and beyond) the angle does not matter. A block counts once, and only with two
-    such tops or one that is twice as long: a limiter leaves a short one now and then. A lossy codec makes flat tops
-    uneven; they are still blunt: in half a second, all waves that come within 85 % of the greatest value are `blunt`
-    times longer there than they are between 50 and 85 % (a sine 1.1 times, speech and music less).
+    Formula: in 100 ms of one channel, at least `run` equal samples in a row at the greatest positive or negative value,
+    which is above `level`, and which the wave reaches at an angle: the step into the run is at least `angle` of its
+    height. A smooth wave that is rounded to whole numbers has short runs at its tops too, but glides into them. At full
+    scale (32766 of 32768) the angle does not matter; what a lossy codec decodes beyond it must be flat as well. A block
+    counts once, and only with two such tops or one that is twice as long: a limiter leaves a short one now and then. A
+    lossy codec makes flat tops uneven; they are still blunt: in half a second, all waves that come within 85 % of the
+    greatest value are `blunt` times longer there than they are between 50 and 85 % (a sine 1.1 times, speech and music
+    less).
 
     Settings: raise `run`, `angle` or `blunt` to forgive more; lower `level` to look into quieter sound.
 
-    Mistakes: square waves and hard-clipped synthesisers, which are flat by intent. Misses: sound that was only
-    slightly clipped before a lossy codec and made quieter; soft saturation.
+    Mistakes: square waves and hard-clipped synthesisers, which are flat by intent. Misses: sound that was only slightly
+    clipped before a lossy codec and made quieter; soft saturation.
 
     Source: runs of full-scale samples as level meters count them (3 samples); flat tops below full scale as in the
     histogram methods of clip detection; the time spent near the ceiling as its excess in the histogram shows it.
@@ -103,14 +104,15 @@ class Clipping(Detector[ClippingSettings]):
         top = float(wave.max(initial=0.0))
         if top < 10 ** (self.settings.level / 20):
             return 0, top
-        limit = FULL_SCALE if top >= FULL_SCALE else top - max(SAME, 1e-6 * top)
+        at_full_scale = FULL_SCALE <= top <= 1.0
+        limit = FULL_SCALE if at_full_scale else top - max(SAME, 1e-6 * top)
         at_top = wave >= limit
         starts, lengths = runs_of(at_top)
         long = lengths >= self.settings.run
         if not long.any():
             return 0, top
         starts, lengths = starts[long], lengths[long]
-        if top < FULL_SCALE:
+        if not at_full_scale:
             inside = (starts > 0) & (starts + lengths < len(wave))
             starts, lengths = starts[inside], lengths[inside]
             steps = np.minimum(top - wave[starts - 1], top - wave[starts + lengths])

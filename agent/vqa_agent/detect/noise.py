@@ -43,8 +43,8 @@ class NoiseSettings(Settings):
     "noise",
     reads="video",
     cost="cheap",
-    live=Rule(set_time=10.0, clear_time=10.0, share=0.7),
-    file=Rule(set_time=2.0, clear_time=1.0, share=0.7),
+    live=Rule(set_time=10.0, clear_time=10.0),
+    file=Rule(set_time=2.0, clear_time=1.0),
 )
 class Noise(Detector[NoiseSettings]):
     """Sees: noise that sets in all at once; in files also strong noise whenever it is there.
