@@ -27,9 +27,6 @@ WINDOW = 0.5
 NEAR, HALFWAY = 0.85, 0.5
 """Shares of the greatest value from which on samples are near it, and from which on a wave rises towards it."""
 
-LOUD = -22.0
-"""Height in dBFS below which tops are not called blunt: it says less than flat ones do, and clipped sound is loud."""
-
 FEWEST = 3.0
 """Samples that waves must stay above `HALFWAY` on average: what is shorter has no shape to be seen."""
 
@@ -61,7 +58,7 @@ class Clipping(Detector[ClippingSettings]):
     counts once, and only with two such tops or one that is twice as long: a limiter leaves a short one now and then. A
     lossy codec makes flat tops uneven; they are still blunt: in half a second, all waves that come within 85 % of the
     greatest value are `blunt` times longer there than they are between 50 and 85 % (a sine 1.1 times, speech and music
-    less), above -22 dBFS.
+    less).
 
     Settings: raise `run`, `angle` or `blunt` to forgive more; lower `level` to look into quieter sound.
 
@@ -128,7 +125,7 @@ class Clipping(Detector[ClippingSettings]):
         """How many blunt tops the positive half of a window has, and how high they are."""
         top = float(wave.max(initial=0.0))
         near = wave >= NEAR * top
-        if top < 10 ** (max(LOUD, self.settings.level) / 20) or np.count_nonzero(near) < SHARE * len(wave):
+        if top < 10 ** (self.settings.level / 20) or np.count_nonzero(near) < SHARE * len(wave):
             return 0, top
         starts, lengths = _stays(wave, HALFWAY * top)
         waves = np.add.reduceat(near, starts, dtype=np.intp) > 0
