@@ -47,11 +47,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield broker.url
 
 
-def interruptible() -> None:
-    """What a shell starts in the background ignores Ctrl-C, and its children would too."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 class TestAnalyze:
     def test_json_has_one_event_a_line(self, clip: Path) -> None:
         result = invoke("analyze", "--json", clip)
@@ -209,9 +204,7 @@ class TestStatus:
     def test_watching_goes_on_until_ctrl_c(self, config: Path, tmp_path: Path) -> None:
         self.say(tmp_path)
         command = [sys.executable, "-m", "vqa_agent", "status", "--watch", "--json", "--config", str(config)]
-        watch = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
-        )
+        watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert watch.stdout is not None
         assert [json.loads(watch.stdout.readline())["agent"] for _ in range(2)] == ["box", "box"]
         watch.send_signal(signal.SIGINT)
@@ -301,9 +294,7 @@ class TestDetectors:
 class TestWatch:
     def test_a_line_for_each_event_elsewhere_than_on_a_terminal(self, broker: str) -> None:
         command = [sys.executable, "-m", "vqa_agent", "watch", "--mqtt", broker]
-        watch = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
-        )
+        watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         session = connect(validate({"mqtt": {"url": broker}}).mqtt, "sender")
         event = {
             "v": 1, "id": "01J00000000000000000000000", "seq": 1, "boot": "x", "stream": "hall", "defect": "black",
