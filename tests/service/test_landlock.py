@@ -178,7 +178,8 @@ def test_sealed_workers_watch_files_and_programs(
     for name in ("file", "program"):
         sealed = f"stream {name}: sealed by version {landlock.version()} of Landlock"
         until(lambda sealed=sealed: sealed in running.log, 20, sealed)
-        running.await_running(name)
+        # The program sends in bursts: between them its signal is lost, however long one waits.
+        until(lambda name=name: running.status and running.stream(name).pictures, 20, f"pictures of {name}")
     subscriber.event("black", "open")
     worker = psutil.Process(running.stream("file").pid or 0)
     assert "NoNewPrivs:\t1" in Path(f"/proc/{worker.pid}/status").read_text()
