@@ -27,7 +27,9 @@ ANALYSE = """
 import sys
 from vqa_agent.capture import Source, open_source
 from vqa_agent.detect import Profile
-from vqa_agent.pipeline import Pipeline, build_detectors
+from vqa_agent.pipeline import Pipeline, build_detectors, detectors, settle
+detectors()
+settle()
 names = sys.argv[2].split(",") if sys.argv[2] else []
 pipeline = Pipeline(build_detectors(Profile.FILE, only=names) if names else [], Profile.FILE)
 with open_source(Source(name="cost", url=sys.argv[1], live=False)) as capture:

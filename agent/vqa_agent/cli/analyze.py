@@ -18,13 +18,14 @@ from rich.text import Text
 
 from vqa_agent.analyze import Analysis, FindingsFile, Summary, Watcher, plain, record, source_of
 from vqa_agent.console import SEVERITY_STYLES, err, out, print_json
-from vqa_agent.detect.interface import Finding, Profile
+from vqa_agent.detect.interface import Finding, Profile, detectors
 from vqa_agent.errors import AgentError, InputError, UsageError
 from vqa_agent.expect import Expect, read_expect
 from vqa_agent.infer import prefer
 from vqa_agent.judge import Decision
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Sample
+from vqa_agent.pipeline import settle
 from vqa_agent.report import Chapter, clock, write_report
 from vqa_agent.thumbnails import Thumbnails
 
@@ -84,6 +85,8 @@ def analyze(
     """
     set_up_logging("error")
     prefer("auto", times=False)
+    detectors()
+    settle()
     names = [name.strip() for name in only.split(",") if name.strip()]
     way = _Way(profile, limit, names, read_expect(expect or ()), report is not None, as_json)
     chapters: list[Chapter] = []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from functools import lru_cache
 from statistics import mean
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -116,12 +119,17 @@ def profiles(lines: DeepPlane, depth: int) -> tuple[NDArray[np.float64], NDArray
     Both in 8-bit codes. Steps of blocks go up as often as down; the gaps between lamps or tiles are always darker.
     """
     scale = 1 << (depth - 8)
-    samples = np.ascontiguousarray(lines).astype(np.int32)
-    moves = np.minimum(np.abs(np.diff(samples, axis=1)), STRONGEST * scale).mean(axis=0)
-    level = samples.mean(axis=0)
+    samples: NDArray[Any] = np.ascontiguousarray(lines)
+    moves = _means(np.minimum(cv2.absdiff(samples[:, 1:], samples[:, :-1]), STRONGEST * scale))
+    level = _means(samples)
     gaps = np.zeros_like(moves)
     gaps[2:-2] = (level[:-5] + level[5:] - level[2:-3] - level[3:-2]) / 2
     return moves / scale, gaps / scale
+
+
+def _means(lines: NDArray[Any]) -> NDArray[np.float64]:
+    """(samples of a line,) mean over all lines."""
+    return np.asarray(cv2.reduce(lines, 0, cv2.REDUCE_AVG, dtype=cv2.CV_64F), dtype=np.float64).ravel()
 
 
 def strongest_fold(profile: NDArray[np.float64], gaps: NDArray[np.float64]) -> float:
@@ -129,11 +137,15 @@ def strongest_fold(profile: NDArray[np.float64], gaps: NDArray[np.float64]) -> f
     around = np.convolve(profile, np.array([1, 1, 0, 1, 1]) / 4, "same")
     excess = profile - around
     excess[:2] = excess[-2:] = 0.0
-    positions = np.arange(len(profile))
     best = 0.0
-    for period in PERIODS:
-        phases = (positions % period).astype(np.intp)
-        counts = np.maximum(1, np.bincount(phases))
-        grid = np.bincount(phases, excess) / counts - np.abs(np.bincount(phases, gaps) / counts)
+    for phases, counts in _phases(len(profile)):
+        grid = (np.bincount(phases, excess) - np.abs(np.bincount(phases, gaps))) / counts
         best = max(best, float(grid.max()))
     return best / (float(profile.mean()) + LEAST_ACTIVITY)
+
+
+@lru_cache(maxsize=8)
+def _phases(length: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """For each period: the phase of every place in a profile of `length`, and how many places each phase has."""
+    each = [(np.arange(length) % period).astype(np.intp) for period in PERIODS]
+    return [(phases, np.maximum(1, np.bincount(phases))) for phases in each]

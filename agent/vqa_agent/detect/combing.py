@@ -144,16 +144,16 @@ class Combing(Detector[CombingSettings]):
 
     def _share(self, now: Fields, before: Fields) -> float | None:
         """Share of the moving windows that are combed; None where too few move."""
-        count, found = self._combed(now, before)
+        count, found = self._combed(now, before, self.settings.share)
         if count < FEWEST:
             return None
         share = found / count if found >= FEWEST_COMBED else 0.0
-        if share >= self.settings.share and found < SHAM * self._combed(now.paired(), before.paired())[1]:
+        if share >= self.settings.share and found < SHAM * self._combed(now.paired(), before.paired(), 0.0)[1]:
             return 0.0
         return share
 
-    def _combed(self, now: Fields, before: Fields) -> tuple[int, int]:
-        """How many windows move, and how many of these are combed."""
+    def _combed(self, now: Fields, before: Fields, least: float) -> tuple[int, int]:
+        """How many windows move, and how many of these are combed; 0 where that is less than a share of `least`."""
         (even, odd), (even_before, odd_before) = now.means, before.means
         moving = (np.abs(even - even_before) >= CHANGE) | (np.abs(odd - odd_before) >= CHANGE)
         count = int(np.count_nonzero(moving))
@@ -162,8 +162,10 @@ class Combing(Detector[CombingSettings]):
         shift = even - odd
         comb = np.abs(shift)
         fresh = np.abs(shift - (even_before - odd_before)) >= INSIDE * comb
-        inside = np.maximum(_steps(now.even), _steps(now.odd))
-        combed = moving & fresh & (comb >= self.settings.comb) & (inside <= INSIDE * comb)
+        combed = moving & fresh & (comb >= self.settings.comb)
+        if np.count_nonzero(combed) < max(1.0, least * count):
+            return count, 0
+        combed &= np.maximum(_steps(now.even), _steps(now.odd)) <= INSIDE * comb
         return count, int(np.count_nonzero(combed))
 
     def _finding(self, picture: Picture, share: float) -> Finding:

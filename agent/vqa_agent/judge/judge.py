@@ -104,6 +104,8 @@ class Judge:
         return [self._close(case) for case in self._cases.values() if case.open]
 
     def _consider(self, case: _Case, finding: Finding) -> list[Decision]:
+        if not case.open and not finding.bad and case.run.idle:
+            return []
         suppressed = self._is_explained(case)
         if not case.open:
             if suppressed:

@@ -53,6 +53,11 @@ class Evidence:
 class HeldRun(Evidence):
     """The rule "seen without interruption for `set_time`"."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is seen, so that a good finding changes nothing."""
+        return self.start is None
+
     def clear(self) -> None:
         super().clear()
         self._certain = True
@@ -78,6 +83,9 @@ class HeldRun(Evidence):
 
 class WindowRun(Evidence):
     """The rules that look back over a window: so many findings, so many of the last looks, or a share of them."""
+
+    idle = False
+    """Good findings count too: they are looks."""
 
     def clear(self) -> None:
         super().clear()

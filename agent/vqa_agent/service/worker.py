@@ -30,7 +30,7 @@ from vqa_agent.judge import Decision
 from vqa_agent.learning import Keeper, SampleStore
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
-from vqa_agent.pipeline import Pipeline, build_detectors
+from vqa_agent.pipeline import Pipeline, build_detectors, settle
 from vqa_agent.sample import LADDER
 from vqa_agent.sample.throttle import Throttle
 from vqa_agent.service.limits import confine, seal
@@ -204,4 +204,6 @@ def work(task: Task, pipe: Connection) -> None:
     confine(task.config.budget.memory)
     seal(task.stream, task.config)
     prefer(task.config.infer.backend, task.config.agent.state_dir, times=False)
-    Worker(task, pipe).run()
+    worker = Worker(task, pipe)
+    settle()
+    worker.run()
