@@ -33,6 +33,10 @@ FLAWS = {
     ("sound/environment/5-156999-C-19.flac", "clipping"): "160 flat tops of 10 samples and more at full scale",
     ("sound/music/cat_purrrr.flac", "clipping"): "flat tops of 10 to 16 samples at full scale",
     ("sound/music/cat_purrrr24bit.flac", "clipping"): "flat tops of 10 to 16 samples at full scale",
+    (
+        "sound/music/echomorph-nohpf.flac",
+        "clipping",
+    ): "an effect's demonstration: up to 99 % of the samples of a second at 85 % of the peak and above",
     ("sound/music/epic.flac", "clipping"): "25 flat tops of 10 samples and more at -1 dBFS",
     ("sound/music/loop_amen_full.flac", "clipping"): "221 flat tops of 3 samples and more at the greatest value",
     ("sound/environment/5-156999-C-19.flac", "audio_distortion"): "the same flat tops",
