@@ -44,6 +44,7 @@ FLAWS = {
     ("sound/environment/noise1.flac", "audio_hum"): "steady lines at multiples of the mains",
     ("sound/environment/noise3.flac", "audio_hum"): "steady lines at multiples of the mains",
     ("sound/music/guit_e_fifths.flac", "audio_hum"): "steady lines at 60.07, 120.04 and 180.01 Hz",
+    ("sound/music/03_BN3-119-G_solo_mic.flac", "silence"): "-96 dBFS from beginning to end",
     ("sound/environment/1-100032-A-0.flac", "silence"): "digital zero before and after 0.4 s of sound",
     ("scenes/01_dog.mp4", "silence"): "digital zero from beginning to end",
     ("scenes/02_cups.mp4", "silence"): "digital zero from beginning to end",

@@ -24,7 +24,7 @@ COLOURED = 4.0
 """Distance from neutral, in codes, from which on a cell has a colour."""
 
 LEAST_COLOURED = 0.1
-"""Share of the cells that must have one, or a change of colour cannot be seen."""
+"""Share of the cells that must have one, and move: less is a thing that comes into a picture without colours."""
 
 SHARE = 0.3
 """Share of the coloured cells that must have moved: casts hardly touch deep shadows and highlights."""
@@ -184,12 +184,11 @@ def saturation(colours: Colours) -> NDArray[np.float32]:
 
 
 def movement(one: Colours, other: Colours) -> float:
-    """Distance that `SHARE` of the coloured cells have moved by at least; 0 where too few are coloured."""
+    """Distance that `SHARE` of the coloured cells have moved by at least, and `LEAST_COLOURED` of all cells."""
     coloured = np.maximum(saturation(one), saturation(other)) >= COLOURED
-    if np.count_nonzero(coloured) < LEAST_COLOURED * coloured.size:
-        return 0.0
-    moved = np.sort(saturation(other - one)[coloured])
-    return float(moved[int(len(moved) * (1 - SHARE))])
+    moved = np.sort(saturation(other - one)[coloured])[::-1]
+    rank = int(max(SHARE * len(moved), LEAST_COLOURED * coloured.size))
+    return float(moved[rank]) if rank < len(moved) else 0.0
 
 
 def scaled(one: Colours, other: Colours) -> float:
