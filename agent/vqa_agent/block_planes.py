@@ -46,6 +46,15 @@ NAMES = (
 LARGEST_WIDTH = 2560
 """Wider pictures are halved first: their coders use larger blocks."""
 
+DARK, PLAIN = 6, 12
+"""Luma of a cell above black, in code values, and its plane of activity, that a cell of a black bar has at most."""
+
+BARRED, WRITTEN = 0.95, 0.6
+"""Share of the cells of a row that are such where a bar begins, and as far as it goes: it may carry a subtitle."""
+
+THICKEST = 0.4
+"""Share of the height, or of the width, that one bar has at most."""
+
 SMALLEST = 64
 """Pixels; smaller pictures are not looked at."""
 
@@ -73,6 +82,31 @@ def block_planes(picture: Picture) -> Plane:
     ]
     planes += _changes(picture, before, luma, across, down, (blue, red)) if before else _no_changes(shape)
     return np.stack([np.asarray(np.clip(np.rint(plane), 0, 255), np.uint8) for plane in planes])
+
+
+def between_bars(planes: Plane, black: int) -> tuple[slice, slice]:
+    """Rows and columns of the map's blocks that lie wholly between the black bars of a picture; all without bars.
+
+    The edge of a letterbox is straight, sharp and, as often as not, on the coder's grid: just what damage looks like.
+    `black` is the code value of black.
+    """
+    dark = (planes[0] <= black + DARK) & (planes[3] <= PLAIN)
+    rows = _inside(dark.mean(axis=1))
+    columns = _inside(dark[rows.start * MAP_CELLS : rows.stop * MAP_CELLS].mean(axis=0))
+    return rows, columns
+
+
+def _inside(dark: NDArray[np.float64]) -> slice:
+    """Blocks between two bars, from the share of each row of cells that is dark."""
+    ends = []
+    for profile in (dark, dark[::-1]):
+        lit = np.flatnonzero(profile < WRITTEN)
+        bar = int(lit[0]) if lit.size and profile[0] >= BARRED else 0
+        # The edge lies within a cell, or at its border: that cell shows it, too.
+        ends.append(bar + 1 if 0 < bar <= THICKEST * len(dark) else 0)
+    blocks, last = -(-len(dark) // MAP_CELLS), (len(dark) - ends[1]) // MAP_CELLS
+    inside = slice(-(-ends[0] // MAP_CELLS), last if ends[1] else blocks)
+    return inside if inside.start < inside.stop else slice(0, blocks)
 
 
 def network_input(planes: Plane) -> NDArray[np.float32]:

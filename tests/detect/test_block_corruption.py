@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.detect import clips, samples
+from vqa_agent.block_planes import MAP_CELLS, between_bars, block_planes
 from vqa_agent.detect import Finding, Profile
 from vqa_agent.detect.block_corruption import BlockCorruption, BlockCorruptionSettings, damaged_region
 from vqa_agent.media import Picture
@@ -71,6 +72,31 @@ def test_clean_scenes_are_clean(content: str, profile: Profile) -> None:
 @pytest.mark.parametrize("codec", clips.CODECS)
 def test_clean_coding_is_clean(codec: str, tmp_path: Path) -> None:
     assert clips.found_behind(codec, "block_corruption", clips.clip("action", 4.0), tmp_path) == []
+
+
+@pytest.mark.parametrize("bars", [{"top": 0.2}, {"top": 0.133}, {"side": 0.125}, {"top": 0.2, "side": 0.2}], ids=str)
+def test_the_edges_of_bars_are_no_damage(bars: dict[str, float], tmp_path: Path) -> None:
+    boxed = motion.letterbox(clips.clip("action", 4.0), 0.0, 4.0, **bars)
+    assert clips.found_behind("libx264", "block_corruption", boxed, tmp_path) == []
+
+
+def test_damage_between_bars_is_found_where_it_is() -> None:
+    boxed = motion.letterbox(damaged(clips.clip("action", 5.0), 1.0, 4.0), 0.0, 5.0, top=0.2, squeeze=False)
+    (event,) = clips.found("block_corruption", boxed)
+    assert event.region is not None
+    _, top, _, height = event.region
+    assert 0.2 <= top and top + height <= 0.8
+
+
+@pytest.mark.parametrize(("size", "rows"), [((64, 64), (0, 2)), ((360, 640), (2, 9)), ((1080, 1920), (6, 28))])
+def test_bars_are_left_out_in_whole_blocks(size: tuple[int, int], rows: tuple[int, int]) -> None:
+    luma = np.full(size, 120, np.uint8)
+    bar = round(0.17 * size[0])
+    luma[:bar] = luma[-bar:] = 16
+    planes = block_planes(Picture(time=0.0, duration=0.04, luma=luma))
+    height, width = planes.shape[1:]
+    found = between_bars(planes, 16)
+    assert found == (slice(*rows), slice(0, -(-width // MAP_CELLS)))
 
 
 @pytest.mark.parametrize("kind", ["ebu100", "ebu75", "smpte", "rp219"])

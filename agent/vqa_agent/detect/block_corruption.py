@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from vqa_agent.block_planes import SMALLEST, block_planes, network_input
+from vqa_agent.block_planes import MAP_CELLS, SMALLEST, between_bars, block_planes, network_input
 from vqa_agent.detect.interface import Detector, Finding, Region, Rule, Settings, register
 from vqa_agent.infer import Model, open_model, uncertainty
 from vqa_agent.media import Picture
@@ -44,9 +44,9 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
 
     Formula: 16 planes with a value per 8 x 8 pixels (means, activity, steps on the coder's grid and off it, and the
     same of the change since the picture before) go through a small residual network, which gives a probability for each
-    block of 32 pixels and one for the picture. A look is bad when the picture's reaches `threshold`; 3 of 5 looks open
-    an event live, 2 of 5 in a file. Where the decoder marks the picture as damaged itself, half of what the threshold
-    is above one half is waived. The region holds all blocks above one half.
+    block of 32 pixels and one for the picture. Black bars are left out. A look is bad when the picture's reaches
+    `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. Where the decoder marks the picture as damaged
+    itself, half of what the threshold is above one half is waived. The region holds all blocks above one half.
 
     Settings: raise `threshold` towards 1 where a channel's graphics are taken for damage. The model's own threshold
     is in models/manifest.toml.
@@ -72,10 +72,7 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
         if float(picture.small.std()) < STRUCTURE:
             yield Finding(self.name, picture.time, picture.end, 0.0, bad=False)
             return
-        if self._model is None:
-            self._model = open_model(MODEL)
-        blocks, decision = self._model.run(network_input(block_planes(picture)[None]))
-        probability = float(decision[0, 0])
+        blocks, probability = self._probabilities(picture)
         threshold = self._threshold(picture.corrupt)
         bad = probability >= threshold
         yield Finding(
@@ -84,10 +81,22 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
             end=picture.end,
             score=probability,
             bad=bad,
-            region=damaged_region(blocks[0, 0]) if bad else None,
+            region=damaged_region(blocks) if bad else None,
             detail={"area": round(float((blocks > DAMAGED).mean()), 4)} if bad else {},
             uncertainty=uncertainty(probability, threshold),
         )
+
+    def _probabilities(self, picture: Picture) -> tuple[NDArray[np.float32], float]:
+        """(height / 32, width / 32) probability of damage of each block, 0 in black bars, and that of the picture."""
+        if self._model is None:
+            self._model = open_model(MODEL)
+        planes = block_planes(picture)
+        active = between_bars(planes, picture.levels.black)
+        rows, columns = (slice(MAP_CELLS * part.start, MAP_CELLS * part.stop) for part in active)
+        inside, decision = self._model.run(network_input(planes[None, :, rows, columns]))
+        blocks = np.zeros([-(-side // MAP_CELLS) for side in planes.shape[1:]], np.float32)
+        blocks[active] = inside[0, 0]
+        return blocks, float(decision[0, 0])
 
     def _threshold(self, corrupt: bool) -> float:
         assert self._model is not None
