@@ -85,7 +85,8 @@ def test_damage_between_bars_is_found_where_it_is() -> None:
     (event,) = clips.found("block_corruption", boxed)
     assert event.region is not None
     _, top, _, height = event.region
-    assert 0.2 <= top and top + height <= 0.8
+    assert top >= 0.2
+    assert top + height <= 0.8
 
 
 @pytest.mark.parametrize(("size", "rows"), [((64, 64), (0, 2)), ((360, 640), (2, 9)), ((1080, 1920), (6, 28))])
@@ -94,7 +95,7 @@ def test_bars_are_left_out_in_whole_blocks(size: tuple[int, int], rows: tuple[in
     bar = round(0.17 * size[0])
     luma[:bar] = luma[-bar:] = 16
     planes = block_planes(Picture(time=0.0, duration=0.04, luma=luma))
-    height, width = planes.shape[1:]
+    _height, width = planes.shape[1:]
     found = between_bars(planes, 16)
     assert found == (slice(*rows), slice(0, -(-width // MAP_CELLS)))
 
