@@ -49,8 +49,8 @@ MULTIPLES = 3
 LEAST_SHARE = 0.05
 """Share of the contours of one step that a level must have to count."""
 
-LOOKS = 5
-"""Looks, one second, that are taken together."""
+INTERVAL, LOOKS = 0.4, 3
+"""Seconds from look to look, and looks, a little more than a second, that are taken together."""
 
 STEPS, BESIDE_STEPS = (32.0, 16.0, 8.0), (0.75, 1.0, 1.25)
 """Steps of red, green and blue with 3, 4 and 5 bits; and the multiples of a comb's frequency it is compared at."""
@@ -93,7 +93,7 @@ class BandingSettings(Settings):
 class Banding(Detector[BandingSettings]):
     """Sees: false contours: gradients broken into plateaus, as too few bits or a wrong conversion leave them.
 
-    Formula: in 12 strips of 8 rows at full resolution, five times a second, a contour is a place with plateaus (9
+    Formula: in 12 strips of 8 rows at full resolution, every 0.4 s, a contour is a place with plateaus (9
     pixels within two codes) 8 pixels to its left and right, up to 40 codes apart, most of it within 8 pixels. In
     natural pictures contours have all heights; quantisation leaves one step and its multiples. Banded when in the last
     second there are `density` or more contours of one step (six codes or more, give or take one) in 1000 pixels,
@@ -124,7 +124,7 @@ class Banding(Detector[BandingSettings]):
     """
 
     def reset(self) -> None:
-        self._pace = Pace()
+        self._pace = Pace(INTERVAL)
         self._recent: deque[tuple[Table, int]] = deque(maxlen=LOOKS)
         self._combs: deque[float] = deque(maxlen=LOOKS)
 

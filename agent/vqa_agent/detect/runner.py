@@ -6,8 +6,8 @@ This is the only place that catches what a detector raises.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from math import inf
 from time import process_time, thread_time
 from typing import Any
@@ -52,10 +52,19 @@ class Account:
         return self.failures_in_a_row >= MAX_FAILURES
 
 
-@dataclass(slots=True)
 class _Seat:
-    detector: Detector[Any]
-    account: Account = field(default_factory=Account)
+    """A detector, its account, and what is asked of it so often that it is looked up once."""
+
+    __slots__ = ("account", "clock", "detector", "least_rate", "material", "neural")
+
+    def __init__(self, detector: Detector[Any]) -> None:
+        self.detector = detector
+        self.account = Account()
+        self.material = OFFERED_AS.get(detector.reads, detector.reads)
+        self.neural = detector.cost == "neural"
+        # A network may run in threads of its runtime; everything else in this one, whatever else the machine does.
+        self.clock = process_time if self.neural else thread_time
+        self.least_rate = detector.least_rate
 
 
 class Suite:
@@ -82,10 +91,21 @@ class Suite:
         `rate`: as many pictures a second are shown at most; those that need more are passed over.
         """
         findings: list[Finding] = []
+        material = READS[type(sample)][0]
         for seat in self._by_type[type(sample)]:
-            if seat.account.aside or not seat.detector.wants(sample, neural) or rate < seat.detector.least_rate:
+            if (
+                seat.account.aside
+                or rate < seat.least_rate
+                or (seat.neural and not seat.detector.wants(sample, neural))
+            ):
                 continue
-            findings += self._ask(seat, sample)
+            findings += self._guard(seat, seat.detector.look, sample)
+            account = seat.account
+            account.looks += 1
+            if seat.material == material:
+                account.media_seconds += sample.duration
+            account.last_look = sample.end
+            account.offered_at_look = self.offered[seat.material]
         return findings
 
     def offer(self, sample: Sample, left_out: float = 0.0) -> None:
@@ -94,7 +114,7 @@ class Suite:
 
     def there_was(self, name: str) -> float:
         """Media seconds of the material that detector `name` reads."""
-        return self._offered_to(next(seat for seat in self._seats if seat.detector.name == name))
+        return self.offered[next(seat.material for seat in self._seats if seat.detector.name == name)]
 
     def coverage(self, name: str) -> float | None:
         """Share of the media seconds that `name` looked at; None while there was nothing to look at."""
@@ -115,26 +135,12 @@ class Suite:
                 findings += self._guard(seat, seat.detector.close)
         return findings
 
-    def _offered_to(self, seat: _Seat) -> float:
-        return self.offered[OFFERED_AS.get(seat.detector.reads, seat.detector.reads)]
-
-    def _ask(self, seat: _Seat, sample: Sample) -> list[Finding]:
-        findings = self._guard(seat, lambda: seat.detector.look(sample))
-        account = seat.account
-        account.looks += 1
-        if READS[type(sample)][0] == OFFERED_AS.get(seat.detector.reads, seat.detector.reads):
-            account.media_seconds += sample.duration
-        account.last_look = sample.end
-        account.offered_at_look = self._offered_to(seat)
-        return findings
-
-    def _guard(self, seat: _Seat, ask: Any) -> list[Finding]:
-        # A network may run in threads of its runtime; everything else in this one, whatever else the machine does.
-        clock = process_time if seat.detector.cost == "neural" else thread_time
-        started = clock()
+    def _guard(self, seat: _Seat, ask: Callable[..., Iterable[Finding]], *shown: Sample) -> list[Finding]:
+        """The findings of `ask`, timed; none where it raises."""
+        started = seat.clock()
         account = seat.account
         try:
-            findings = list(ask())
+            findings = list(ask(*shown))
         except Exception as error:
             account.failures += 1
             # What a person must put right, such as a damaged model, is not better at the next look.
@@ -150,6 +156,6 @@ class Suite:
             )
             return []
         finally:
-            account.cpu_seconds += clock() - started
+            account.cpu_seconds += seat.clock() - started
         account.failures_in_a_row = 0
         return findings
