@@ -1,5 +1,5 @@
-"""A file on a web server that is not the operator's own. FFmpeg would ask for the server's name again, which may then lead
-into this network; so every connection is made by the guard, to an address that it has looked at.
+"""A file on a web server that is not the operator's own. FFmpeg would ask for the server's name again, which may then
+lead elsewhere; so every connection is made by the guard, to an address that it has looked at.
 """
 
 from __future__ import annotations
