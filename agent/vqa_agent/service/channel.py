@@ -1,6 +1,6 @@
 """The line between the supervisor and a worker. What a worker says is read as data and checked, never unpickled:
-whoever takes over a decoder would otherwise run what he likes in the supervisor, which nothing seals. And a message arrives
-whole or not at all (SOCK_SEQPACKET), so that neither end waits for the rest of one.
+whoever takes over a decoder would otherwise run what he likes in the supervisor, which nothing seals. A message
+arrives whole or not at all (SOCK_SEQPACKET), so that neither end waits for the rest of one.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ class WatchedStream:
         if self._ended is not None:
             return self._ended.error
         if not self._run.process.is_alive():
-            return _cause(self._run.process.exitcode)
+            return cause_of(self._run.process.exitcode)
         if now - self._run.heard > HANG:
             return f"it hung: no heartbeat for {HANG:.0f} s"
         if self.beat is not None and self.beat.stalled > STALL:
@@ -215,7 +215,8 @@ class WatchedStream:
                 self._run.pipe.send(order, waits=False)
 
 
-def _cause(exit_code: int | None) -> str:
+def cause_of(exit_code: int | None) -> str:
+    """Why a process that decodes is gone, in words."""
     if exit_code is not None and exit_code < 0:
         return f"killed by {Signals(-exit_code).name}"
     return f"it ended with status {exit_code}"
