@@ -285,6 +285,13 @@ class TestCheck:
         assert result.stdout.count("BAD") == 2
 
 
+def test_a_status_that_cannot_be_found_for_a_bad_configuration_says_so(tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text("[budgets]\n")
+    result = invoke("status", "--config", tmp_path / "agent.toml")
+    assert result.exit_code == 3
+    assert "budgets: this key is not known" in " ".join(result.stdout.split())
+
+
 class TestRun:
     def test_a_bad_configuration_ends_with_78_and_one_line_for_each_fault(self, tmp_path: Path) -> None:
         path = tmp_path / "agent.toml"
