@@ -17,7 +17,7 @@ from vqa_agent.errors import AgentError, InputError, UsageError
 from vqa_agent.event import State
 from vqa_agent.judge import Decision
 from vqa_agent.media import FULL, LIMITED, Picture, Sample
-from vqa_agent.report import Chapter, write_report
+from vqa_agent.report import Chapter, open_report, write_report
 from vqa_agent.simulate import defects, scenes, sounds
 from vqa_agent.simulate.encode import encode
 from vqa_agent.thumbnails import Thumbnails, jpeg
@@ -196,7 +196,8 @@ def test_the_report_shows_every_event_with_its_picture_and_needs_no_other_file(c
     with Analysis(source, profile, watchers=[thumbnails]) as analysis:
         events = list(analysis.closed())
     path = tmp_path / "report.html"
-    write_report(path, [Chapter(analysis.summary, events, thumbnails.by_event)])
+    with open_report(path) as file:
+        write_report(file, [Chapter(analysis.summary, events, thumbnails.by_event)])
     page = path.read_text()
     assert page.count("<rect class=") == page.count('src="data:image/jpeg;base64,') == len(events) == 2
     for event in events:
@@ -211,10 +212,20 @@ def test_the_report_shows_every_event_with_its_picture_and_needs_no_other_file(c
 def test_a_report_without_events_says_so(tmp_path: Path) -> None:
     clean = encode(tmp_path / "clean.ts", scenes.pan(2, (320, 180)), None)
     analysis, events = look(clean)
-    write_report(tmp_path / "report.html", [Chapter(analysis.summary, events)])
+    with open_report(tmp_path / "report.html") as file:
+        write_report(file, [Chapter(analysis.summary, events)])
     assert "No defect was found" in (tmp_path / "report.html").read_text()
 
 
 def test_a_report_that_cannot_be_written_is_told_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(AgentError, match=r"writing the report .*none.*: No such file or directory"):
-        write_report(tmp_path / "none" / "report.html", [])
+        open_report(tmp_path / "none" / "report.html")
+
+
+def test_a_report_of_nothing_says_so_and_an_old_one_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("old" * 10_000)
+    with open_report(tmp_path / "report.html") as file:
+        write_report(file, [])
+    page = (tmp_path / "report.html").read_text()
+    assert "No input could be read" in page
+    assert "old" not in page

@@ -18,7 +18,8 @@ from typer.testing import CliRunner, Result
 
 from tests.publish.broker import Mosquitto, free_port
 from tests.service.harness import lines
-from vqa_agent.cli import app
+from vqa_agent import checkup
+from vqa_agent.cli import analyze, app
 from vqa_agent.config import validate
 from vqa_agent.detect import detectors
 from vqa_agent.detect.interface import Severity
@@ -28,6 +29,12 @@ from vqa_agent.service.messages import Signal
 from vqa_agent.service.status import OpenDefect, RecentEvent, Status, StreamStatus, read, write
 from vqa_agent.simulate import defects, scenes, sounds
 from vqa_agent.simulate.encode import encode
+
+
+@pytest.fixture(autouse=True)
+def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs in this process must not seal it."""
+    monkeypatch.setattr(analyze, "seal_look", lambda urls: None)
 
 
 def invoke(*arguments: object) -> Result:
@@ -81,6 +88,21 @@ class TestAnalyze:
         assert {finding["bad"] for finding in findings} == {True, False}
         assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
+    def test_sealed_it_finds_and_writes_the_same(self, clip: Path, tmp_path: Path) -> None:
+        open_now = invoke("analyze", "--json", clip).stdout
+        report, found = tmp_path / "r.html", tmp_path / "f.jsonl"
+        report.write_text("old" * 100_000)
+        arguments = ["analyze", "--json", "--findings", found, "--report", report, clip, "gopher://x"]
+        command = [sys.executable, "-m", "vqa_agent", *map(str, arguments)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 2  # of the second input
+        told = [{key: value for key, value in event.items() if key != "input"} for event in lines(done.stdout)]
+        assert told == lines(open_now)
+        assert "the scheme 'gopher' is not allowed" in done.stderr
+        assert report.read_text().endswith("</html>\n")
+        assert "oldold" not in report.read_text()
+        assert found.stat().st_size > 0
+
     def test_what_is_owed_may_be_said(self, clip: Path) -> None:
         result = invoke("analyze", "--json", clip, "--expect", "scan=interlaced", "--expect", "height=1080")
         told = [event["detail"] for event in lines(result.stdout) if event["defect"] == "format_change"]
@@ -98,6 +120,7 @@ class TestAnalyze:
             (["--only", "blakc"], "there is no detector blakc"),
             (["--findings", "/nowhere/f"], "writing the findings to /nowhere/f: No such file"),
             (["--findings", "/tmp"], "it is a directory"),
+            (["--report", "/nowhere/r.html"], "writing the report /nowhere/r.html: No such file"),
             (["--expect", "caption=true"], "did you mean captions?"),
             (["--expect", "rate=fast"], "reading --expect rate=fast: Input should be a valid number"),
         ],
@@ -237,6 +260,19 @@ class TestCheck:
         assert "nothing listens there; check mqtt.url" in result.stdout
         assert "stream a: opening /nowhere.ts: there is no such file" in result.stdout
 
+    def test_a_decoder_that_crashes_or_hangs_is_an_answer(
+        self, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = self.config(tmp_path, f'[[stream]]\nname = "a"\nurl = "{clip}"\n')
+        monkeypatch.setattr(checkup, "LOOK_PATIENCE", 0.5)
+        ends = (lambda: os.kill(os.getpid(), signal.SIGKILL), "failed on it: killed by SIGKILL")
+        hangs = (lambda: time.sleep(20), "reading it hung")
+        for does, told in (ends, hangs):
+            monkeypatch.setattr(checkup, "_read", lambda source, does=does: does())
+            result = invoke("check", "--config", config)
+            assert result.exit_code == 1
+            assert f"stream a: the decoder {told}" in result.stdout or f"stream a: {told}" in result.stdout
+
     def test_offline_asks_nobody(self, tmp_path: Path) -> None:
         config = self.config(tmp_path, '[mqtt]\nurl = "mqtt://192.0.2.1"\n[[stream]]\nname = "a"\nurl = "udp://x"\n')
         began = time.monotonic()
@@ -247,6 +283,13 @@ class TestCheck:
         result = invoke("check", "--config", self.config(tmp_path, "[budget]\ncpu = 'x'\nmemory = 'y'\n"))
         assert result.exit_code == 78
         assert result.stdout.count("BAD") == 2
+
+
+def test_a_status_that_cannot_be_found_for_a_bad_configuration_says_so(tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text("[budgets]\n")
+    result = invoke("status", "--config", tmp_path / "agent.toml")
+    assert result.exit_code == 3
+    assert "budgets: this key is not known" in " ".join(result.stdout.split())
 
 
 class TestRun:

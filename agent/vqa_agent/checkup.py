@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from enum import Enum
+from multiprocessing.connection import Connection
 from pathlib import Path
 from time import monotonic
 
@@ -17,12 +19,19 @@ from vqa_agent.config import Config, MqttSection, StreamSection
 from vqa_agent.errors import AgentError
 from vqa_agent.media import Fact, Format, Picture, Sound
 from vqa_agent.publish.session import connect
+from vqa_agent.service.limits import confine, hold, needs
+from vqa_agent.service.stream import cause_of
 
 READ_SECONDS = 3.0
 """How long each input is read, in media seconds."""
 
 INPUT_PATIENCE = 20.0
 """Seconds that an input has to give the first picture or sound."""
+
+LOOK_PATIENCE = 60.0
+"""Seconds after which a look at an input hangs: beyond those that opening and reading may take."""
+
+LONGEST_ANSWER = 4096
 
 TIME_ERROR = 5
 """adjtimex(2) returns this while the clock is not synchronised."""
@@ -50,9 +59,10 @@ def check_machine(config: Config) -> list[Answer]:
 
 def check_network(config: Config) -> Iterator[Answer]:
     """The broker and every input, all at the same time; answers come as they are known."""
+    looks = [_Look(stream, config) for stream in config.stream]
     with ThreadPoolExecutor(max_workers=max(2, len(config.stream) + 1)) as pool:
         questions = [pool.submit(_broker, config)]
-        questions += [pool.submit(_input, stream) for stream in config.stream]
+        questions += [pool.submit(look.answer) for look in looks]
         for question in as_completed(questions):
             yield question.result()
 
@@ -109,6 +119,44 @@ def _broker(config: Config) -> Answer:
     session.close()
     secure = "" if settings.url.startswith("mqtts") else "; not encrypted: use mqtts:// on a network that is not yours"
     return Answer(Grade.GOOD, "broker", f"{settings.url}: {version}{secure}")
+
+
+class _Look:
+    """A look at one input, in a process of its own that is sealed like a worker: what is checked is not yet trusted.
+
+    It is forked, so begin all before there are threads.
+    """
+
+    def __init__(self, stream: StreamSection, config: Config) -> None:
+        self._subject = f"stream {stream.name}"
+        context = multiprocessing.get_context("fork")
+        self._pipe, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=_look, args=(stream, config, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def answer(self) -> Answer:
+        """Waits for it. The process says it as text: what it says is not trusted either."""
+        try:
+            if not self._pipe.poll(LOOK_PATIENCE):
+                return Answer(Grade.BAD, self._subject, f"reading it hung for {LOOK_PATIENCE:.0f} s; is it a stream?")
+            grade, _, text = self._pipe.recv_bytes(LONGEST_ANSWER).decode(errors="replace").partition(" ")
+            return Answer(Grade(grade), self._subject, text)
+        except (EOFError, OSError, ValueError):
+            self._process.join(1.0)
+            reason = cause_of(self._process.exitcode)
+            return Answer(
+                Grade.BAD, self._subject, f"the decoder failed on it: {reason}; let somebody look at the stream"
+            )
+        finally:
+            self._process.kill()
+
+
+def _look(stream: StreamSection, config: Config, pipe: Connection) -> None:
+    confine(config.budget.memory)
+    hold(f"stream {stream.name}", needs(stream, config))
+    answer = _input(stream)
+    pipe.send_bytes(f"{answer.grade.value} {answer.text}".encode(errors="replace")[:LONGEST_ANSWER])
 
 
 def _input(stream: StreamSection) -> Answer:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
+from typing import IO
 
 from vqa_agent import __version__
 from vqa_agent.analyze import Summary, plain
@@ -54,27 +54,37 @@ class Chapter:
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def write_report(path: Path, chapters: Iterable[Chapter]) -> None:
-    """Write the page whole or not at all. Raises AgentError where `path` cannot be written."""
+def open_report(path: Path) -> IO[str]:
+    """The file of the report, before the look: nothing can be opened afterwards (service/limits.py).
+
+    What is in it stays until the page is whole. Raises AgentError where it cannot be written.
+    """
+    try:
+        return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644), "w", encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def write_report(file: IO[str], chapters: Iterable[Chapter]) -> None:
+    """Write the page over what is in `file`. Raises AgentError where that fails."""
     page = render(list(chapters))
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if file.seekable():
+            file.truncate(0)
+        file.write(page)
+        file.flush()
     except OSError as error:
-        raise AgentError(f"writing the report {path}: {error.strerror}; name a place that can be written") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(page)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise AgentError(f"writing the report {path}: {error.strerror}; name a place that can be written") from None
+        raise _unwritable(file.name, error) from None
+
+
+def _unwritable(path: Path | str, error: OSError) -> AgentError:
+    return AgentError(f"writing the report {path}: {error.strerror}; name a place that can be written")
 
 
 def render(chapters: Sequence[Chapter]) -> str:
     """The page as text."""
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    body = "".join(_chapter(chapter) for chapter in chapters)
+    body = "".join(_chapter(chapter) for chapter in chapters) or "<p>No input could be read.</p>"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width"><title>Defects found by vqa-agent</title><style>{STYLE}</style></head>'

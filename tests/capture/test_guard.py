@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import random
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from tests.capture import clips
 from vqa_agent.capture import Source, open_source
+from vqa_agent.capture import guard as guard_module
 from vqa_agent.capture.guard import ForbiddenError, Guard
 from vqa_agent.errors import InputError
 from vqa_agent.media import Picture
@@ -57,13 +59,28 @@ def site(tmp_path: Path, segment: bytes) -> Iterator[Site]:
 
         def do_GET(self) -> None:
             known.asked.append(f"{self.headers['Host']}{self.path}")
-            if (target := known.redirects.get(self.path)) is None:
+            if (target := known.redirects.get(self.path)) is None and "Range" not in self.headers:
                 super().do_GET()
+                return
+            if target is None:
+                self.give_part(int(self.headers["Range"].removeprefix("bytes=").rstrip("-")))
                 return
             self.send_response(302)
             self.send_header("Location", target)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def give_part(self, begin: int) -> None:
+            data = Path(self.translate_path(self.path)).read_bytes()
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+            self.send_header("Content-Length", str(len(data) - begin))
+            self.end_headers()
+            self.wfile.write(data[begin:])
+
+        def end_headers(self) -> None:
+            self.send_header("Accept-Ranges", "bytes")
+            super().end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -86,13 +103,18 @@ def test_a_playlist_of_its_own_segments_is_read(site: Site) -> None:
 
 
 def test_an_encrypted_segment_is_read_with_its_key(site: Site) -> None:
+    encrypt(site, "locked.ts")
+    assert pictures(f"{site.url}/x.m3u8") > 0
+
+
+def encrypt(site: Site, segment: str) -> None:
+    """A playlist x.m3u8 with one segment, which is `locked.ts` by some address."""
     key, iv = "00112233445566778899aabbccddeeff", "0" * 32
     (site.folder / "key").write_bytes(bytes.fromhex(key))
     command = ["openssl", "enc", "-aes-128-cbc", "-K", key, "-iv", iv, "-in", "a.ts", "-out", "locked.ts"]
     subprocess.run(command, check=True, cwd=site.folder)
     head = f'#EXT-X-KEY:METHOD=AES-128,URI="{site.url}/key",IV=0x{iv}\n'
-    (site.folder / "x.m3u8").write_text(playlist("locked.ts").replace("#EXTINF", head + "#EXTINF"))
-    assert pictures(f"{site.url}/x.m3u8") > 0
+    (site.folder / "x.m3u8").write_text(playlist(segment).replace("#EXTINF", head + "#EXTINF"))
 
 
 def test_a_playlist_is_known_by_its_beginning_too(site: Site) -> None:
@@ -145,6 +167,46 @@ def test_a_segment_may_not_redirect_elsewhere_either(site: Site) -> None:
         pictures(f"{site.url}/x.m3u8")
     site.redirects["/moved.ts"] = "/a.ts"
     assert pictures(f"{site.url}/x.m3u8") > 0
+
+
+@pytest.fixture
+def elsewhere(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The site as a public host, under a name that nobody but the guard can resolve, and it only once a request."""
+    known = socket.getaddrinfo
+
+    def resolve(host: str, *arguments: object, **more: object) -> object:
+        return known("127.0.0.1" if host == "cdn.example" else host, *arguments, **more)
+
+    monkeypatch.setattr(guard_module.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(guard_module, "is_public", lambda address: address == "127.0.0.1")
+    return f"http://cdn.example:{site.port}"
+
+
+@pytest.mark.parametrize("name", ["a.ts", "late.mp4"])
+def test_what_a_redirect_leads_to_is_fetched_from_the_address_that_was_looked_at(
+    site: Site, elsewhere: str, name: str
+) -> None:
+    clips.clip(site.folder / "late.mp4", 6.0, options={"qp": "0"}, size=(640, 384))
+    site.redirects["/stream"] = f"{elsewhere}/{name}"
+    assert pictures(f"{site.url}/stream") > 0
+    least = {"a.ts": 2, "late.mp4": 4}  # A file whose index is at its end is asked for in parts.
+    assert site.asked.count(f"cdn.example:{site.port}/{name}") >= least[name]
+
+
+def test_so_is_an_encrypted_segment(site: Site, elsewhere: str) -> None:
+    encrypt(site, f"{elsewhere}/locked.ts")
+    assert pictures(f"{site.url}/x.m3u8") > 0
+    assert f"cdn.example:{site.port}/locked.ts" in site.asked
+
+
+def test_a_name_that_leads_into_this_network_when_asked_again_is_refused(
+    site: Site, elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.redirects["/stream"] = f"{elsewhere}/a.ts"
+    answers = iter([True])
+    monkeypatch.setattr(guard_module, "is_public", lambda address: next(answers, False))
+    with pytest.raises(InputError, match="not in a public network"):
+        pictures(f"{site.url}/stream")
 
 
 def test_redirects_without_end_end(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from time import monotonic, sleep
 import pytest
 
 from vqa_agent.capture import Source, open_source, rtsp
+from vqa_agent.capture import guard as guard_module
 from vqa_agent.capture.guard import Guard
 from vqa_agent.errors import InputError
 
@@ -100,6 +102,22 @@ def test_the_password_stays_where_the_hosts_are_trusted(servers: tuple[RtspServe
     url = camera.url.replace("//", "//user:pass@")
     assert rtsp.destination(f"{url}/1", Guard(f"{url}/1", {}, (), 2.0)) == f"{url}/2"
     assert not any("pass" in asked for asked in camera.asked)
+
+
+def test_a_public_host_is_named_by_the_address_that_was_looked_at(
+    servers: tuple[RtspServer, RtspServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera, other = servers
+    known = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda host, *rest, **more: known(host.replace("cdn.example", "127.0.0.2"), *rest, **more),
+    )
+    monkeypatch.setattr(guard_module, "is_public", lambda address: address == "127.0.0.2")
+    camera.redirect("DESCRIBE", other.url.replace("127.0.0.2", "cdn.example") + "/2")
+    url = camera.url.replace("//", "//user:pass@")
+    assert rtsp.destination(f"{url}/1", Guard(f"{url}/1", {}, (), 2.0)) == f"{other.url}/2"
 
 
 def test_redirects_without_end_end(servers: tuple[RtspServer, RtspServer]) -> None:

@@ -142,6 +142,21 @@ def test_what_the_disk_does_not_take_is_published_from_memory_and_stored_later(
     assert [kept.seq for kept in again.history(1, 9, 10)] == [1, 2, 3, 4]
 
 
+def test_a_full_disk_is_in_the_log_once_until_it_takes_events_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = Outbox(path)
+    for number in (1, 2):
+        with monkeypatch.context() as patch:
+            FullDisk(outbox, patch)
+            for _ in range(5):
+                outbox.commit([event(number)])
+        errors = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert len(errors) == len({record.getMessage() for record in errors}) * number
+        outbox.commit()
+        assert outbox.trouble == ""
+
+
 def test_a_disk_that_cannot_even_be_read_ends_nothing(path: Path) -> None:
     class Broken:
         def execute(self, *_: object) -> None:

@@ -111,7 +111,7 @@ def test_a_kernel_without_it_is_told_once_and_no_hindrance(
     with caplog.at_level(logging.DEBUG, limits.__name__):
         limits.seal(StreamSection(name="main", url="/x.ts"), Config())
     assert [record.getMessage() for record in caplog.records] == [
-        "stream main: no Landlock here; its worker has all rights of this user"
+        "stream main: no Landlock here; whoever takes over a decoder has all rights of this user"
     ]
 
 

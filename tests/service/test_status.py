@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
@@ -95,6 +97,12 @@ def stream(signal: Signal, state: str = "running", **more: Any) -> StreamStatus:
             "has not acknowledged",
             id="the broker is connected but silent",
         ),
+        pytest.param(
+            status(delivery=DeliveryStatus(configured=True, connected=True, trouble="the outbox cannot be written")),
+            Health.DEGRADED,
+            "the outbox cannot be written",
+            id="the disk is full, and the broker takes all",
+        ),
         pytest.param(status(delivery=DeliveryStatus()), Health.HEALTHY, "", id="no broker is wanted"),
         pytest.param(
             status(over_budget=True, cpu=1.3, budget=1.0), Health.DEGRADED, "above the budget", id="over the CPU budget"
@@ -120,6 +128,22 @@ def test_the_file_is_replaced_as_a_whole_and_read_back(tmp_path: Path) -> None:
     assert read(path) == status(agent="box")
     assert [file.name for file in tmp_path.iterdir()] == ["status.json"]
     assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_on_a_full_disk_the_room_of_the_file_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "status.json"
+    write(path, status(agent="box" * 100))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    for agent in ("a", "b" * 500):
+        write(path, status(agent=agent))
+        assert read(path) == status(agent=agent)
+    with pytest.raises(OSError, match="No space"):
+        write(path, status(agent="c" * 100_000))
+    assert read(path) == status(agent="b" * 500)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}'], ids=["empty", "cut", "a list", "wrong types"])

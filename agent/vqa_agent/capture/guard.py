@@ -5,17 +5,20 @@ it see where a redirect leads. So playlists are read through `Guard.open`, and r
 
 - A web playlist may name http and https alone; a playlist on disk, files in its own folder.
 - The host of the configured URL is trusted, as are those in `allow_hosts`. Any other must have a public address, and
-  the connection goes to the very address that was looked at.
+  the connection goes to the very address that was looked at: a name may lead elsewhere when it is asked for again.
 """
 
 from __future__ import annotations
 
 import http.client
 import ipaddress
+import os
 import socket
 import ssl
+import threading
 from base64 import b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -30,6 +33,10 @@ REDIRECTS = frozenset([301, 302, 303, 307, 308])
 MOST_REDIRECTS = 5
 ENCRYPTED = ("crypto+", "crypto:")
 """How FFmpeg names a segment that it wants decrypted."""
+
+PIECE = 256 * 1024
+LARGEST_SEGMENT = 256 * 2**20
+"""Bytes that are fetched at a time, and that an encrypted segment, which is held in memory, may have."""
 
 PLAYLISTS = frozenset(["hls", "concat", "sdp", "rtsp", "rtp"])
 """Formats of FFmpeg that open what they name by themselves."""
@@ -76,23 +83,27 @@ class Guard:
             return self._path(inner).open("rb")
         return self._response(inner, options)
 
+    def ask(self, url: str, offset: int = 0) -> Answer:
+        """What a web server has at `url`, from byte `offset` on. Raises as `open` does."""
+        return self._response(url, {"offset": str(offset)})
+
     def final(self) -> str:
         """The URL behind all redirects of the input's own."""
         answer, url = self._follow(self._url, {})
         answer.close()
         return url
 
-    def _response(self, url: str, options: Mapping[str, str]) -> File:
+    def _response(self, url: str, options: Mapping[str, str]) -> Answer:
         answer, url = self._follow(url, options)
         answer.complain(hide_secrets(url))
         return answer
 
-    def _follow(self, url: str, options: Mapping[str, str]) -> tuple[_Answer, str]:
+    def _follow(self, url: str, options: Mapping[str, str]) -> tuple[Answer, str]:
         """The first answer that is no redirect, and its URL."""
         verified = self._options.get("tls_verify", "1") != "0"
         for _ in range(MOST_REDIRECTS + 1):
             connection, parts = self.connect(url)
-            answer = _Answer(connection, parts, self._headers(parts, options), verified)
+            answer = Answer(connection, parts, self._headers(parts, options), verified)
             if answer.status not in REDIRECTS:
                 return answer, url
             answer.close()
@@ -100,13 +111,15 @@ class Guard:
         raise ForbiddenError(f"more than {MOST_REDIRECTS} redirects, the last to {hide_secrets(url)}")
 
     def _decrypted(self, url: str, options: Mapping[str, str]) -> File:
-        """FFmpeg fetches and decrypts by itself what was looked at before."""
-        place = str(self._path(url)) if self._folder is not None else url
-        if self._folder is None:
-            self._reachable(self._checked(url))
+        """FFmpeg decrypts what was fetched here, from a file in memory: by itself it would ask for the name again."""
         keys = {name: options[name] for name in ("key", "iv") if name in options}
-        rules = {"protocol_whitelist": "crypto,file" if self._folder else "crypto,http,https,tcp,tls"}
-        tap = Tap(Fetch(f"crypto:{place}", {**keys, **rules, "max_redirects": "0"}, (self._timeout, self._timeout)))
+        descriptor = os.memfd_create("segment")
+        with os.fdopen(descriptor, "wb") as whole:
+            with closing(self.open(url, 0, options)) as locked:
+                whole.writelines(_pieces(locked))
+            whole.flush()
+            place, rules = f"crypto:/proc/self/fd/{descriptor}", {"protocol_whitelist": "crypto,file"}
+            tap = Tap(Fetch(place, {**keys, **rules}, (self._timeout, self._timeout)))
         tap.forgo()
         return tap
 
@@ -172,7 +185,7 @@ class Guard:
         return headers
 
 
-class _Answer:
+class Answer:
     """The answer to one request, over a connection that was made before."""
 
     def __init__(
@@ -185,8 +198,9 @@ class _Answer:
                 connection = _context(verified).wrap_socket(connection, server_hostname=host)
             client.sock = connection
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            client.request("GET", path, headers=dict(headers))
-            self._response = client.getresponse()
+            with limited(connection):
+                client.request("GET", path, headers=dict(headers))
+                self._response = client.getresponse()
         except (OSError, http.client.HTTPException, ValueError) as error:
             connection.close()
             if isinstance(error, OSError):
@@ -201,6 +215,13 @@ class _Answer:
     @property
     def location(self) -> str:
         return self._response.getheader("Location", "")
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole, where the server can give it from any byte on."""
+        length = self._response.getheader("Content-Length", "")
+        in_parts = self._response.getheader("Accept-Ranges", "").strip().lower() == "bytes"
+        return int(length) if in_parts and length.isdecimal() else None
 
     def complain(self, url: str) -> None:
         """Raises ForbiddenError where the server did not give it."""
@@ -217,6 +238,39 @@ class _Answer:
     def close(self) -> None:
         self._response.close()
         self._client.close()
+
+
+def _pieces(segment: File) -> Iterator[bytes]:
+    """All of a segment. Raises ForbiddenError where that is more than one may have."""
+    size = 0
+    while data := segment.read(PIECE):
+        size += len(data)
+        if size > LARGEST_SEGMENT:
+            raise ForbiddenError(f"an encrypted segment of the playlist has more than {LARGEST_SEGMENT >> 20} MB")
+        yield data
+
+
+@contextmanager
+def limited(connection: socket.socket) -> Iterator[None]:
+    """Ends the connection after its timeout, however slowly a server goes on. Raises TimeoutError then."""
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        with suppress(OSError):
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    timer = threading.Timer(connection.gettimeout() or 0.0, end)
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException):
+        if not ended.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if ended.is_set():
+        raise TimeoutError
 
 
 def _context(verified: bool) -> ssl.SSLContext:

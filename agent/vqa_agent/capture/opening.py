@@ -25,6 +25,7 @@ from av.container import InputContainer
 from vqa_agent.capture.datagrams import Address, Receiver
 from vqa_agent.capture.feeds import Fetch, Pipe, Reread, Tap
 from vqa_agent.capture.guard import NO_PLAYLISTS, ONE_PLAYLIST, WEB, Guard
+from vqa_agent.capture.remote import Remote
 from vqa_agent.capture.rtsp import RTSP, destination
 from vqa_agent.capture.source import Source, path_of
 from vqa_agent.capture.transport import Monitor
@@ -84,13 +85,14 @@ class Opened:
     program: subprocess.Popen[bytes] | None = None
     complaints: IO[bytes] | None = None
     pulled: bool = False
+    remote: Remote | None = None
 
     def close(self) -> None:
         """Close the container and end the program with all that it started."""
         self.end_input()
         with suppress(av.error.FFmpegError):
             self.container.close()
-        for feed in (self.tap, self.reread):
+        for feed in (self.tap, self.reread, self.remote):
             if feed is not None:
                 feed.close()
 
@@ -169,7 +171,9 @@ def _open_web(source: Source) -> Opened:
     source = replace(source, url=guard.final())
     if _is_playlist(source.url):
         return _open_playlist(source, guard)
-    tap = Tap(Fetch(source.url, _options(source), (OPEN_TIMEOUT, READ_TIMEOUT)))
+    trusted = guard.trusts(urlsplit(source.url))
+    fetch = Fetch(source.url, _options(source), (OPEN_TIMEOUT, READ_TIMEOUT)) if trusted else Remote(guard, source.url)
+    tap = Tap(fetch)
     try:
         head = tap.peek(PEEK)
     except BaseException:
@@ -178,7 +182,20 @@ def _open_web(source: Source) -> Opened:
     if is_transport_stream(head):
         return _through(tap, source)
     tap.close()
-    return _open_playlist(source, guard) if head.lstrip().startswith(PLAYLIST_HEAD) else _open_url(source)
+    if head.lstrip().startswith(PLAYLIST_HEAD):
+        return _open_playlist(source, guard)
+    return _open_url(source) if trusted else _open_remote(source, Remote(guard, source.url))
+
+
+def _open_remote(source: Source, remote: Remote) -> Opened:
+    """Let FFmpeg read what is fetched here. Closes it where that fails."""
+    options = {"protocol_whitelist": "crypto", **source.options, **NO_PLAYLISTS}
+    try:
+        container = av.open(remote, "r", options=options, buffer_size=READ_SIZE, metadata_errors="replace")
+    except BaseException:
+        remote.close()
+        raise
+    return Opened(container, pulled=True, remote=remote)
 
 
 def _open_tap(source: Source) -> Tap | None:

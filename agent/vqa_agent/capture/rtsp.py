@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import BinaryIO
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from vqa_agent.capture.guard import MOST_REDIRECTS, ForbiddenError, Guard
+from vqa_agent.capture.guard import MOST_REDIRECTS, ForbiddenError, Guard, limited
 from vqa_agent.errors import hide_secrets
 
 RTSP = {"rtsp": 554, "rtsps": 322}
@@ -35,11 +34,13 @@ def destination(url: str, guard: Guard) -> str:
     for _ in range(MOST_REDIRECTS + 1):
         location = ""
         connection, parts = guard.connect(url, RTSP)
+        host = parts.netloc.rpartition("@")[2] if guard.trusts(parts) else _pinned(connection, parts)
         # What breaks off here does so again for FFmpeg, which says why.
-        with suppress(ConnectionError), _secured(connection, parts) as secured, _limited(secured):
+        with suppress(ConnectionError), _secured(connection, parts) as secured, limited(secured):
             location = _redirect(secured, parts)
         if not location:
-            return _with_user(parts, user) if user and guard.trusts(parts) else url
+            known = bool(user) and guard.trusts(parts)
+            return parts._replace(netloc=f"{user}@{host}" if known else host).geturl()
         url = urljoin(url, location)
     raise ForbiddenError(f"more than {MOST_REDIRECTS} redirects, the last to {hide_secrets(url)}")
 
@@ -80,9 +81,10 @@ def _head(answers: BinaryIO) -> Iterator[str]:
         yield line
 
 
-def _with_user(parts: SplitResult, user: str) -> str:
-    """The URL with the configured user and password, for a host that is trusted."""
-    return parts._replace(netloc=f"{user}@{parts.netloc.rpartition('@')[2]}").geturl()
+def _pinned(connection: socket.socket, parts: SplitResult) -> str:
+    """Host and port by the address that was looked at: a name may lead elsewhere when FFmpeg asks for it again."""
+    address = str(connection.getpeername()[0])
+    return f"{f'[{address}]' if ':' in address else address}:{parts.port or RTSP[parts.scheme]}"
 
 
 def _secured(connection: socket.socket, parts: SplitResult) -> socket.socket:
@@ -92,23 +94,3 @@ def _secured(connection: socket.socket, parts: SplitResult) -> socket.socket:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context.wrap_socket(connection, server_hostname=parts.hostname)
-
-
-@contextmanager
-def _limited(connection: socket.socket) -> Iterator[None]:
-    """Ends the connection after its timeout, however slowly a server goes on. Raises TimeoutError then."""
-    ended = threading.Event()
-
-    def end() -> None:
-        ended.set()
-        with suppress(OSError):
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-    timer = threading.Timer(connection.gettimeout() or 0.0, end)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-    if ended.is_set():
-        raise TimeoutError

@@ -26,7 +26,8 @@ from vqa_agent.judge import Decision
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Sample
 from vqa_agent.memory import settle
-from vqa_agent.report import Chapter, clock, write_report
+from vqa_agent.report import Chapter, clock, open_report, write_report
+from vqa_agent.service.limits import seal_look
 from vqa_agent.thumbnails import Thumbnails
 
 EXAMPLES = """
@@ -91,7 +92,10 @@ def analyze(
     way = _Way(profile, limit, names, read_expect(expect or ()), report is not None, as_json)
     chapters: list[Chapter] = []
     failed = False
-    with _findings_file(findings) as file:
+    with ExitStack() as files:
+        file = files.enter_context(_findings_file(findings))
+        page = files.enter_context(open_report(report)) if report is not None else None
+        seal_look(inputs)
         for url in inputs:
             label = url if len(inputs) > 1 else None
             watchers: list[Watcher] = [FindingsFile(file, label)] if file else []
@@ -102,10 +106,11 @@ def analyze(
                 err.print(f"vqa-agent: {error}", markup=False)
             else:
                 _tell_failures(chapters[-1].summary)
+        if page is not None:
+            write_report(page, chapters)
     if not as_json:
         _print_table(chapters, to_stderr=findings == Path("-"))
-    if report is not None and chapters:
-        write_report(report, chapters)
+    if report is not None:
         err.print(f"The report is in {report}", markup=False)
     if failed:
         raise typer.Exit(InputError.exit_code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -73,8 +72,8 @@ def _shown_live(config: Path) -> Iterator[tuple[Status | None, Verdict]]:
 
 def _look(config: Path) -> tuple[Status | None, Verdict]:
     """The first status file that can be read: a service's own state directory may be closed to this user."""
-    paths = status_paths(_state_dir(config))
-    closed = ""
+    state_dir, closed = _state_dir(config)
+    paths = status_paths(state_dir)
     for path in paths:
         try:
             found = read(path)
@@ -91,10 +90,13 @@ def _look(config: Path) -> tuple[Status | None, Verdict]:
     return None, Verdict(Health.UNKNOWN, (closed or nowhere,))
 
 
-def _state_dir(config: Path) -> Path:
-    with suppress(ConfigError):
-        return load(config).agent.state_dir
-    return DEFAULT_STATE_DIR
+def _state_dir(config: Path) -> tuple[Path, str]:
+    """Where the daemon keeps its state, and why that is a guess, where it is one."""
+    try:
+        return load(config).agent.state_dir, ""
+    except ConfigError as error:
+        first = str(error).splitlines()[0]
+        return DEFAULT_STATE_DIR, f"{first}; so its state_dir is not known, and there is no status in the usual places"
 
 
 def _as_json(found: Status | None, verdict: Verdict) -> dict[str, object]:

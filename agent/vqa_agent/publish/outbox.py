@@ -74,6 +74,8 @@ class Outbox:
         self._backlog: list[EventDraft] = []
         self._acknowledged: set[int] = set()
         self._settled = 0
+        self._told: set[str] = set()
+        """What has failed since the disk last took events; each is in the log once."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._mark = Mark(path.with_suffix(".mark"))
         try:
@@ -247,7 +249,9 @@ class Outbox:
         self._seq = last
         self._memory, self._backlog, self._acknowledged = {}, [], set()
         if self.is_disturbed:
+            log.info("the outbox %s is written again", self.path)
             self.trouble = ""
+            self._told.clear()
 
     def _settle(self, database: sqlite3.Connection) -> None:
         rows = [(self._now(), seq) for seq in self._acknowledged]
@@ -323,8 +327,9 @@ class Outbox:
 
     def _complain(self, doing: str, error: sqlite3.Error) -> None:
         trouble = f"{DISK_TROUBLE}: {doing} in {self.path}: {error}; free some space or raise outbox.max_size"
-        if trouble != self.trouble:
+        if doing not in self._told:
             log.error("%s", trouble)
+        self._told.add(doing)
         self.trouble = trouble
 
 

@@ -1,4 +1,4 @@
-"""What a worker and the supervisor tell each other, over a pipe. Events cross it as `event.EventDraft`."""
+"""What a worker and the supervisor tell each other, over a `Channel`. Events cross it as `event.EventDraft`."""
 
 from __future__ import annotations
 

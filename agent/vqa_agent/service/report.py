@@ -94,7 +94,8 @@ def delivery_status(config: Config, outbox: Outbox, health: Health) -> DeliveryS
     return DeliveryStatus(
         configured=bool(config.mqtt.url),
         connected=health.connected,
-        reason=outbox.trouble or health.last_error,
+        reason=health.last_error,
+        trouble=outbox.trouble if outbox.is_disturbed else "",
         protocol=health.version,
         pending=outbox.depth,
         oldest=round(outbox.oldest_age, 1),

@@ -6,6 +6,7 @@ daemon's help, so that `vqa-agent status` can tell of a daemon that is dead or h
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -32,6 +33,8 @@ STALE = 10.0
 UNACKNOWLEDGED = 60.0
 """Seconds that an event may wait for the broker's acknowledgement before delivery counts as disturbed."""
 
+
+FULL = frozenset([errno.ENOSPC, errno.EDQUOT])
 
 LOSSES = {Signal.LOST: "no signal", Signal.NO_VIDEO: "no pictures", Signal.NO_AUDIO: "no sound"}
 
@@ -87,6 +90,7 @@ class DeliveryStatus(_Part):
     configured: bool = False
     connected: bool = False
     reason: str = ""
+    trouble: str = Field("", description="Why events cannot be stored; they are published from memory meanwhile.")
     protocol: str = ""
     pending: int = Field(0, description="Events not yet acknowledged.")
     oldest: float = Field(0.0, description="Age in seconds of the oldest of them.")
@@ -158,16 +162,35 @@ def status_paths(state_dir: Path) -> list[Path]:
 
 
 def write(path: Path, status: Status) -> None:
-    """Replace the file as a whole, readable by everyone on the machine. Raises OSError."""
+    """Replace the file as a whole, readable by everyone here; on a full disk, what is in it. Raises OSError."""
+    data = status.model_dump_json().encode()
+    try:
+        _replace(path, data)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _overwrite(path, data)
+
+
+def _replace(path: Path, data: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".status.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(status.model_dump_json())
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except OSError:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """Use the room that the file has, so that a full disk does not look like a daemon that hangs."""
+    with path.open("r+b", buffering=0) as file:
+        known = os.fstat(file.fileno())
+        if len(data) > known.st_blocks * 512:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        file.write(data.ljust(known.st_size))
 
 
 def read(path: Path) -> Status:
@@ -218,6 +241,8 @@ def _complaints(status: Status) -> Iterator[str]:
         )
     elif delivery.configured and delivery.unheard:
         yield f"broker: nobody subscribes to the events (the last {delivery.unheard}); start the collector"
+    if delivery.trouble:
+        yield delivery.trouble
     if status.over_budget:
         yield f"CPU: {status.cpu:.0%} of a core in use, above the budget of {status.budget:.0%} on the last rung"
     if status.rss > status.memory > 0:

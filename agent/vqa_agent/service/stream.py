@@ -7,13 +7,13 @@ import multiprocessing
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from multiprocessing.connection import Connection
 from signal import Signals
 from typing import Any
 
 from vqa_agent.backoff import doubled
 from vqa_agent.config import Config, StreamSection
 from vqa_agent.event import EventDraft
+from vqa_agent.service.channel import Channel
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
 from vqa_agent.service.worker import Task, work
 
@@ -28,6 +28,9 @@ second, but opening one may take FFmpeg 10 s."""
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds before a failed worker is started again: doubling with each failure in a row."""
+
+MOST_AT_ONCE = 1000
+"""Messages that are read of one worker before the others have their turn; more than its socket holds."""
 
 SOUND_RUN = 60.0
 """Seconds after which a worker that still runs is no longer counted as failing in a row."""
@@ -50,7 +53,7 @@ class _Run:
     """A worker that was started."""
 
     process: Any
-    pipe: Connection
+    pipe: Channel
     since: float
     heard: float
 
@@ -93,7 +96,7 @@ class WatchedStream:
         """Start the worker, if it is due."""
         if not self.is_due(now):
             return
-        ours, theirs = CONTEXT.Pipe()
+        ours, theirs = Channel.pair()
         task = Task(self.section, self._level, self._config)
         process = CONTEXT.Process(target=work, args=(task, theirs), name=f"vqa {self.name}", daemon=True)
         process.start()
@@ -108,16 +111,23 @@ class WatchedStream:
         drafts: list[EventDraft] = []
         if self._run is None:
             return drafts
-        with suppress(EOFError, OSError):
-            while self._run.pipe.poll():
+        try:
+            for _ in range(MOST_AT_ONCE):
+                if not self._run.pipe.poll():
+                    break
                 self._run.heard = now
-                match self._run.pipe.recv():
-                    case EventDraft() as draft:
+                match self._run.pipe.receive():
+                    case EventDraft() as draft if draft.stream == self.name:
                         drafts.append(draft)
                     case Beat() as beat:
-                        self._note(beat, now)
+                        self._note(beat)
                     case Ended() as ended:
                         self._ended = ended
+        except ValueError as error:
+            log.debug("stream %s: its worker said: %s", self.name, error)
+            self._ended = Ended("it said what is no message")
+        except (EOFError, OSError):
+            pass  # Its end is found by `check`.
         return drafts
 
     def check(self, now: float) -> str:
@@ -174,7 +184,7 @@ class WatchedStream:
         """End the worker, whatever it does."""
         self._let_go()
 
-    def _note(self, beat: Beat, now: float) -> None:
+    def _note(self, beat: Beat) -> None:
         self.beat = beat
         if beat.signal is not Signal.STARTING:
             self.state, self.reason = State.RUNNING, ""
@@ -184,7 +194,7 @@ class WatchedStream:
         if self._ended is not None:
             return self._ended.error
         if not self._run.process.is_alive():
-            return _cause(self._run.process.exitcode)
+            return cause_of(self._run.process.exitcode)
         if now - self._run.heard > HANG:
             return f"it hung: no heartbeat for {HANG:.0f} s"
         if self.beat is not None and self.beat.stalled > STALL:
@@ -202,10 +212,11 @@ class WatchedStream:
     def _send(self, order: SetLevel | Stop) -> None:
         if self._run is not None:
             with suppress(OSError):
-                self._run.pipe.send(order)
+                self._run.pipe.send(order, waits=False)
 
 
-def _cause(exit_code: int | None) -> str:
+def cause_of(exit_code: int | None) -> str:
+    """Why a process that decodes is gone, in words."""
     if exit_code is not None and exit_code < 0:
         return f"killed by {Signals(-exit_code).name}"
     return f"it ended with status {exit_code}"

@@ -75,7 +75,7 @@ class Supervisor:
         self._recent = Recent()
         self._config_error = ""
         self._started = datetime.now(UTC)
-        self._stop = self._reload = False
+        self._stop = self._reload = self._status_failed = False
         self._metrics_due = 0.0
 
     def run(self) -> None:
@@ -181,7 +181,13 @@ class Supervisor:
         try:
             status_file.write(self._status_path, self._status(state))
         except OSError as error:
-            log.error("writing the status file %s: %s; make room, or correct its permissions", self._status_path, error)
+            if not self._status_failed:
+                log.error(
+                    "writing the status file %s: %s; make room, or correct its permissions", self._status_path, error
+                )
+            self._status_failed = True
+        else:
+            self._status_failed = False
 
     def _status(self, state: str) -> status_file.Status:
         agent, budget = self.config.agent, self.config.budget

@@ -14,9 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from time import monotonic
-from typing import Any
 
 import psutil
 
@@ -34,6 +32,7 @@ from vqa_agent.memory import settle
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.sample import LADDER
 from vqa_agent.sample.throttle import Throttle
+from vqa_agent.service.channel import Channel, Message
 from vqa_agent.service.limits import confine, seal
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
 
@@ -58,7 +57,7 @@ class Task:
 class Worker:
     """One stream being watched. `run()` returns when the stream or the supervisor ends."""
 
-    def __init__(self, task: Task, pipe: Connection) -> None:
+    def __init__(self, task: Task, pipe: Channel) -> None:
         stream = task.stream
         expect = stream.expect.model_dump(exclude_none=True)
         chosen = build_detectors(stream.profile, stream.defects, expect=expect)
@@ -129,7 +128,7 @@ class Worker:
         for decision in decisions:
             self._send(draft(self._source.name, decision, capture.wall))
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: Message) -> None:
         with self._sending:
             try:
                 self._pipe.send(message)
@@ -142,19 +141,22 @@ class Worker:
         while True:
             try:
                 if self._pipe.poll(max(0.0, due - monotonic())):
-                    self._obey(self._pipe.recv())
+                    self._obey(self._pipe.receive())
             except (EOFError, OSError):
                 os._exit(1)
             if monotonic() >= due:
                 due = monotonic() + BEAT
                 self._send(self._beat())
 
-    def _obey(self, order: SetLevel | Stop) -> None:
+    def _obey(self, order: Message) -> None:
         if isinstance(order, Stop):
             self._stopping.set()
             if self._capture is not None:
                 self._capture.close()
-            return
+        elif isinstance(order, SetLevel):
+            self._set_level(order)
+
+    def _set_level(self, order: SetLevel) -> None:
         self._throttle.cores = order.cores
         self._pipeline.sampler.index = order.index
         if self._capture is not None:
@@ -194,7 +196,7 @@ def _keeper(task: Task) -> Keeper | None:
     return Keeper(task.stream.name, SampleStore(config.samples_directory, config.samples.max_size))
 
 
-def work(task: Task, pipe: Connection) -> None:
+def work(task: Task, pipe: Channel) -> None:
     """Entry point of the process."""
     # Ctrl-C and systemd may signal every process of the service; the supervisor alone decides, through the pipe.
     # A handler that does nothing, unlike SIG_IGN, is not inherited by the programs that a stream's command starts.
