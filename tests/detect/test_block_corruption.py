@@ -85,7 +85,8 @@ def test_damage_between_bars_is_found_where_it_is() -> None:
     (event,) = clips.found("block_corruption", boxed)
     assert event.region is not None
     _, top, _, height = event.region
-    assert 0.2 <= top and top + height <= 0.8
+    assert top >= 0.2
+    assert top + height <= 0.8
 
 
 @pytest.mark.parametrize(("size", "rows"), [((64, 64), (0, 2)), ((360, 640), (2, 9)), ((1080, 1920), (6, 28))])
@@ -94,7 +95,7 @@ def test_bars_are_left_out_in_whole_blocks(size: tuple[int, int], rows: tuple[in
     bar = round(0.17 * size[0])
     luma[:bar] = luma[-bar:] = 16
     planes = block_planes(Picture(time=0.0, duration=0.04, luma=luma))
-    height, width = planes.shape[1:]
+    width = planes.shape[2]
     found = between_bars(planes, 16)
     assert found == (slice(*rows), slice(0, -(-width // MAP_CELLS)))
 
@@ -121,6 +122,19 @@ def test_a_picture_that_the_decoder_marks_needs_less() -> None:
     assert not findings(pictures, threshold=barely)[-1].bad
     pictures[-1].corrupt = True
     assert findings(pictures, threshold=barely)[-1].bad
+
+
+def test_two_damaged_pictures_are_enough_in_a_file_where_the_network_is_sure() -> None:
+    (event,) = clips.found("block_corruption", damaged(clips.clip("action", 5.0), 2.0, 2.1), Profile.FILE)
+    assert event.start == pytest.approx(2.0, abs=0.2)
+
+
+def test_a_picture_counts_as_more_looks_the_surer_it_is() -> None:
+    pictures = list(defective())[40:43]
+    score = findings(pictures)[-1].score
+    odds = [score / (1 - score) / np.exp(above) for above in (0.1, 1.6, 3.1)]
+    counts = [findings(pictures, threshold=each / (1 + each))[-1].detail["count"] for each in odds]
+    assert counts == [1, 2, 3]
 
 
 def test_tiny_pictures_are_not_looked_at() -> None:
