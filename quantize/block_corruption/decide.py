@@ -77,8 +77,9 @@ def event_score(values: Scores, count: int, looks: int) -> float:
 
 
 def choose_threshold(scored: list[Scored], count: int, looks: int) -> float:
-    """Above what nearly all clean clips reach as an event, with a margin; at least one half."""
-    reached = [event_score(votes(each.picture)[~each.clip.damaged_version], count, looks) for each in scored]
+    """Above what nearly all clean clips reach as an event of plain looks, with a margin; at least one half. A look that
+    counts as more lies above it by twice as much."""
+    reached = [event_score(each.picture[~each.clip.damaged_version], count, looks) for each in scored]
     worst = float(np.clip(np.quantile(reached, SPARED), 1e-6, 1 - 1e-6))
     logit = np.log(worst / (1 - worst)) + MARGIN
     return max(LOWEST, float(1 / (1 + np.exp(-logit))))
