@@ -100,6 +100,24 @@ def test_bars_are_left_out_in_whole_blocks(size: tuple[int, int], rows: tuple[in
     assert found == (slice(*rows), slice(0, -(-width // MAP_CELLS)))
 
 
+@pytest.mark.parametrize("letterbox", [0, 48])
+def test_what_is_black_at_one_side_alone_is_not_left_out(letterbox: int) -> None:
+    luma = np.random.default_rng(0).integers(60, 200, (360, 640), dtype=np.uint8)
+    luma[240:] = luma[:letterbox] = 16
+    rows, columns = between_bars(block_planes(Picture(time=0.0, duration=0.04, luma=luma)), 16)
+    assert columns == slice(0, 20)
+    assert rows.stop >= 9
+    assert rows.start == (2 if letterbox else 0)
+
+
+def test_a_lost_lower_part_is_found() -> None:
+    images = [image.copy() for image in clips.clip("action", 5.0)]
+    for image in images[50:75]:
+        image[128:] = 0
+    (event,) = clips.found("block_corruption", images)
+    assert event.start == pytest.approx(2.0, abs=0.3)
+
+
 @pytest.mark.parametrize("kind", ["ebu100", "ebu75", "smpte", "rp219"])
 def test_colour_bars_are_clean(kind: str) -> None:
     assert clips.found("block_corruption", [motion.bars(kind)] * 50) == []

@@ -52,11 +52,11 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
 
     Formula: 16 planes with a value per 8 x 8 pixels (means, activity, steps on the coder's grid and off it, and the
     same of the change since the picture before) go through a small residual network, which gives a probability for each
-    block of 32 pixels and one for the picture. Black bars are left out. A look is bad when the picture's reaches
-    `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. For each 1.5 that its log-odds lie above those of
-    the threshold a look counts as one more, so that a sure one needs no other in a file. Where the decoder marks the
-    picture as damaged itself, half of what the threshold is above one half is waived. The region holds all blocks
-    above one half.
+    block of 32 pixels and one for the picture. Black bars on opposite sides are left out. A look is bad when the
+    picture's reaches `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. For each 1.5 that its log-odds lie
+    above those of the threshold a look counts as one more, so that a sure one needs no other in a file. Where the
+    decoder marks the picture as damaged itself, half of what the threshold is above one half is waived. The region
+    holds all blocks above one half.
 
     Settings: raise `threshold` towards 1 where a channel's graphics are taken for damage. The model's own threshold
     is in models/manifest.toml.
