@@ -85,9 +85,9 @@ Plan = list[tuple[ClipLooks, int]]
 """Looks of one shape that make a batch: a clip and the number of a look in it."""
 
 
-def plan_batches(clips: list[ClipLooks], size: int, rng: np.random.Generator, again: Plan | None = None) -> list[Plan]:
-    """Every look once, and those of `again` once more, mixed over clips, in batches of one shape."""
-    looks = [*((clip, number) for clip in clips for number in range(len(clip.picture))), *(again or ())]
+def plan_batches(clips: list[ClipLooks], size: int, rng: np.random.Generator) -> list[Plan]:
+    """Every look once, mixed over clips, in batches of one shape."""
+    looks = [(clip, number) for clip in clips for number in range(len(clip.picture))]
     groups: dict[tuple[int, ...], Plan] = {}
     for place in rng.permutation(len(looks)):
         clip, number = looks[place]

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from quantize.block_corruption import simulate as simulation
-from quantize.block_corruption.data import NAME, ClipLooks, Plan, assemble, plan_batches, read_field, read_split
+from quantize.block_corruption.data import NAME, ClipLooks, assemble, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import USUAL, choose_threshold, score
 from quantize.block_corruption.network import BlockNetwork, Probabilities, build
 from quantize.block_corruption.simulate import CONFIG
@@ -39,15 +39,9 @@ from vqa_agent.detect.block_corruption import BlockCorruption
 from vqa_agent.detect.interface import Profile
 from vqa_agent.infer import MODELS
 
-GENTLER = 0.5
-"""Share of the learning rate where training begins with an earlier network."""
 
-
-def loss_of(
-    network: BlockNetwork, planes: Tensor, blocks: Tensor, pictures: Tensor, config: dict[str, Any]
-) -> tuple[Tensor, Tensor]:
-    """Cross entropy of the blocks and of the picture, doubtful ones left out; damaged blocks weigh more. And (n,) which
-    pictures are decided wrongly."""
+def loss_of(network: BlockNetwork, planes: Tensor, blocks: Tensor, pictures: Tensor, config: dict[str, Any]) -> Tensor:
+    """Cross entropy of the blocks and of the picture, doubtful ones left out; damaged blocks weigh more."""
     with torch.autocast("cpu", torch.bfloat16, enabled=config["bfloat16"]):
         found, decision = (logits.float() for logits in network(planes))
     known = blocks != DOUBTFUL
@@ -56,8 +50,7 @@ def loss_of(
     map_loss = (entropy * weights).sum() / weights.sum().clamp(min=1)
     sure = pictures != DOUBTFUL
     whole = nn.functional.binary_cross_entropy_with_logits(decision[:, 0], (pictures == 1).float(), reduction="none")
-    loss = map_loss + config["decision_weight"] * (whole * sure).sum() / sure.sum().clamp(min=1)
-    return loss, sure & ((decision[:, 0] > 0) != (pictures == 1))
+    return map_loss + config["decision_weight"] * (whole * sure).sum() / sure.sum().clamp(min=1)
 
 
 def train(
@@ -69,11 +62,9 @@ def train(
         network.parameters(), settings["learning_rate"], weight_decay=settings["weight_decay"]
     )
     done, spent = _resume(network, optimiser, checkpoint)
-    wrong: Plan = []
     for epoch in range(done, settings["epochs"]):
         rng = np.random.default_rng([config["seed"], epoch])
-        plans = plan_batches(clips, settings["batch"], rng, wrong * settings["again"])
-        wrong = []
+        plans = plan_batches(clips, settings["batch"], rng)
         network.train()
         losses, started = [], time.monotonic()
         for number, plan in enumerate(tqdm(plans, desc=f"epoch {epoch + 1}", mininterval=10)):
@@ -81,9 +72,7 @@ def train(
             share = max((epoch + number / len(plans)) / settings["epochs"], now / (60 * minutes))
             for group in optimiser.param_groups:
                 group["lr"] = settings["learning_rate"] * _rate(share)
-            loss, missed = _step(network, optimiser, assemble(plan, settings["largest"], rng), settings)
-            losses.append(loss)
-            wrong += [look for look, is_missed in zip(plan, missed, strict=True) if is_missed]
+            losses.append(_step(network, optimiser, assemble(plan, settings["largest"], rng), settings))
             if now > 60 * minutes:
                 break
         spent += time.monotonic() - started
@@ -93,13 +82,13 @@ def train(
             return
 
 
-def _step(network: BlockNetwork, optimiser: Any, batch: Any, settings: dict[str, Any]) -> tuple[float, list[bool]]:
+def _step(network: BlockNetwork, optimiser: Any, batch: Any, settings: dict[str, Any]) -> float:
     planes, blocks, pictures = (torch.from_numpy(array) for array in batch)
-    loss, wrong = loss_of(network, planes.to(memory_format=torch.channels_last), blocks, pictures, settings)
+    loss = loss_of(network, planes.to(memory_format=torch.channels_last), blocks, pictures, settings)
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
-    return float(loss.detach()), wrong.tolist()
+    return float(loss.detach())
 
 
 def _rate(share: float) -> float:
@@ -177,7 +166,6 @@ def make(
     network = build(config["network"]).to(memory_format=torch.channels_last)
     if start:
         network.load_state_dict(torch.load(start, weights_only=True)["network"], strict=False)
-        config["training"]["learning_rate"] *= GENTLER
     train(network, clips, config, checkpoint or data / "checkpoint.pt", minutes)
     fp32 = data / f"{NAME}.onnx"
     export(network, fp32)
