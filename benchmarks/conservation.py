@@ -119,11 +119,22 @@ def _line(payload: dict[str, Any]) -> str:
 
 
 def collect(store: Path, port: int) -> None:
-    """The collector, impatient."""
+    """The collector, impatient. A line on stdout for the duplicates that it has removed since the line before."""
     collector.FIRST_WAIT, collector.LONGEST_WAIT, collector.GRACE = 0.2, 1.0, 0.5
     collector.FIRST_PATIENCE, collector.LONGEST_PATIENCE = 1.0, 4.0
     settings = validate({"mqtt": {"url": f"mqtt://127.0.0.1:{port}"}}).mqtt
-    Collector(settings, str(store), "bench").run()
+    gathering = Collector(settings, str(store), "bench")
+    threading.Thread(target=_count_duplicates, args=(gathering,), daemon=True).start()
+    gathering.run()
+
+
+def _count_duplicates(gathering: Collector) -> None:
+    told = 0
+    while True:
+        sleep(0.1)
+        if found := gathering.progress.duplicates - told:
+            told += found
+            print(json.dumps({"duplicates": found}), flush=True)
 
 
 # ---- the bench
@@ -174,6 +185,9 @@ class Outcome:
     told: int = 0
     stored: int = 0
     replayed: int = 0
+    duplicates: int = 0
+    """Events that came again and were removed; what a killed collector removed in its last tenth of a second is not
+    in it."""
     longest_delay: float = 0.0
     settled_after: float = 0.0
     complaints: list[str] = field(default_factory=list)
@@ -343,6 +357,7 @@ def run(faults: int, seed: int, rate: float = 20.0) -> Outcome:
             outcome.complaints.append(str(error))
         finally:
             bench.end()
+        outcome.duplicates = sum(line["duplicates"] for line in bench.collector.told)
         bench.judge(outcome)
     return outcome
 
@@ -365,6 +380,7 @@ def main() -> int:
     outcome = run(arguments.faults, arguments.seed, arguments.rate)
     print(f"{sum(outcome.faults.values())} faults in {monotonic() - began:.0f} s: {dict(outcome.faults)}")
     print(f"{outcome.told} events told to be safe, {outcome.stored} in the store, {outcome.replayed} of them replayed")
+    print(f"{outcome.duplicates} duplicates removed")
     print(f"longest delay {outcome.longest_delay:.1f} s; all in the store {outcome.settled_after:.1f} s after the end")
     for complaint in outcome.complaints:
         print(f"FAILED: {complaint}")

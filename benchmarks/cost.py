@@ -27,7 +27,8 @@ ANALYSE = """
 import sys
 from vqa_agent.capture import Source, open_source
 from vqa_agent.detect import Profile
-from vqa_agent.pipeline import Pipeline, build_detectors, detectors, settle
+from vqa_agent.memory import settle
+from vqa_agent.pipeline import Pipeline, build_detectors, detectors
 detectors()
 settle()
 names = sys.argv[2].split(",") if sys.argv[2] else []

@@ -18,14 +18,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 
+import numpy as np
 import psutil
 
 from benchmarks.faults import Broker, Link
@@ -45,11 +46,14 @@ WARM_UP = 0.2
 PATIENCE = 90.0
 """Seconds after the last fault in which everything must be delivered."""
 
-ROOM = {
-    "supervisor_mb": 8.0, "supervisor_files": 4.0, "threads": 2.0, "workers_mb": 60.0, "worker_files": 8.0,
-    "wal_mb": 4.0,
-}  # fmt: skip
+ROOM = {"supervisor_mb": 8.0, "supervisor_files": 4.0, "threads": 2.0, "worker_files": 8.0, "wal_mb": 4.0}
 """Growth that is no leak: an arena of the allocator, a worker that is being started while another ends."""
+
+YOUNG, WORKER_ROOM = 180.0, 8.0
+"""Seconds in which a worker loads its networks one after the other, and MB by which it may grow from then on."""
+
+MOST_TOLD = 6
+"""Processes below the supervisor that are told of: those that lived longest."""
 
 CONFIGURATION = """\
 [agent]
@@ -83,7 +87,6 @@ class Point:
     supervisor_mb: float
     supervisor_files: float
     threads: float
-    workers_mb: float
     worker_files: float
     wal_mb: float
 
@@ -96,6 +99,8 @@ class Soak:
         self._clip = looped_clip(folder)
         self._config = folder / "agent.toml"
         self.faults: Counter[str] = Counter()
+        self.workers: defaultdict[int, list[float]] = defaultdict(list)
+        """Resident MB of every worker, each from when it is no longer young."""
         self._configure()
         command = [sys.executable, "-m", "vqa_agent", "run", "--config", str(self._config)]
         with (folder / "log").open("wb") as log:
@@ -188,13 +193,14 @@ class Soak:
     def _measure(self) -> Point:
         supervisor = psutil.Process(self._agent.pid)
         wal = self._folder / "state" / "outbox.db-wal"
-        memory = files = 0
+        files = 0
         for worker in supervisor.children(recursive=True):
             with suppress(psutil.Error):
-                memory += worker.memory_info().rss
                 files += worker.num_fds()
+                if time() - worker.create_time() > YOUNG:
+                    self.workers[worker.pid].append(worker.memory_info().rss / 1e6)
         return Point(
-            supervisor.memory_info().rss / 1e6, supervisor.num_fds(), supervisor.num_threads(), memory / 1e6, files,
+            supervisor.memory_info().rss / 1e6, supervisor.num_fds(), supervisor.num_threads(), files,
             wal.stat().st_size / 1e6 if wal.exists() else 0.0,
         )  # fmt: skip
 
@@ -206,11 +212,20 @@ def _nothing() -> None:
 def growth(points: Sequence[Point]) -> dict[str, tuple[float, float]]:
     """Of each figure, the medians of the first and of the last third after the warm-up."""
     settled = [asdict(point) for point in points[int(len(points) * WARM_UP) :]]
-    third = max(1, len(settled) // 3)
-    return {
-        name: (median(each[name] for each in settled[:third]), median(each[name] for each in settled[-third:]))
-        for name in ROOM
-    }
+    return {name: thirds([each[name] for each in settled]) for name in ROOM}
+
+
+def thirds(series: Sequence[float]) -> tuple[float, float]:
+    """The medians of the first and of the last third."""
+    third = max(1, len(series) // 3)
+    return median(series[:third]), median(series[-third:])
+
+
+def slopes(points: Sequence[Point]) -> dict[str, float]:
+    """Of each figure, how much a line through it after the warm-up rises in an hour."""
+    settled = [asdict(point) for point in points[int(len(points) * WARM_UP) :]]
+    hours = np.arange(len(settled)) * STEP / 3600
+    return {name: float(np.polyfit(hours, [each[name] for each in settled], 1)[0]) for name in ROOM}
 
 
 def leaks(found: dict[str, tuple[float, float]]) -> list[str]:
@@ -235,9 +250,14 @@ def main() -> int:
         drained = soak.drained()
         print(f"{arguments.minutes:.0f} minutes, {soak.events} events, faults: {dict(soak.faults)}")
         found = growth(points)
-        grown = leaks(found)
+        grown, slope = leaks(found), slopes(points)
         for name, (first, last) in found.items():
-            print(f"{name:17} {first:8.1f} -> {last:8.1f}")
+            highest = max(asdict(point)[name] for point in points)
+            print(f"{name:17} {first:8.1f} -> {last:8.1f}  {slope[name]:+8.1f} an hour, at most {highest:.1f}")
+        for series in sorted(soak.workers.values(), key=len)[-MOST_TOLD:]:
+            first, last = thirds(series)
+            grown += ["worker_mb"] * (last - first > WORKER_ROOM)
+            print(f"{'worker_mb':17} {first:8.1f} -> {last:8.1f}  in {len(series) * STEP / 60:.0f} minutes")
         print("everything is delivered, every stream is watched" if drained else "NOT DRAINED, or not watched")
         print(f"GROWN: {', '.join(grown)}" if grown else "nothing has grown")
     return 0 if drained and not grown else 1

@@ -52,6 +52,9 @@ DARK, PLAIN = 6, 12
 BARRED, WRITTEN = 0.95, 0.6
 """Share of the cells of a row that are such where a bar begins, and as far as it goes: it may carry a subtitle."""
 
+LIT = 0.5
+"""Share of such cells, in the block just inside, beyond which there is no edge: credits and night scenes are dark."""
+
 THICKEST = 0.4
 """Share of the height, or of the width, that one bar has at most."""
 
@@ -106,7 +109,9 @@ def _inside(dark: NDArray[np.float64]) -> slice:
     for profile in (dark, dark[::-1]):
         lit = np.flatnonzero(profile < WRITTEN)
         bar = int(lit[0]) if lit.size and profile[0] >= BARRED else 0
-        bars.append(bar if bar <= THICKEST * len(dark) else 0)
+        if profile[bar : bar + MAP_CELLS].mean() > LIT or bar > THICKEST * len(dark):
+            bar = 0
+        bars.append(bar)
     thinner = min(bars)
     # The edge lies within a cell, or at its border: that cell shows it, too.
     ends = [min(bar, thinner + UNEVEN) + 1 if thinner else 0 for bar in bars]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,14 +19,6 @@ from vqa_agent.media import Fact, FactKind, Picture, Sample
 from vqa_agent.sample import Sampler
 
 cv2.setNumThreads(1)
-
-
-def settle() -> None:
-    """Leave all that was imported and built so far out of garbage collections: it lives as long as the process.
-
-    Saves a twentieth of the CPU of an analysis. For the entry of a process, once.
-    """
-    gc.freeze()
 
 
 @dataclass(slots=True)

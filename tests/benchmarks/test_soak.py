@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from benchmarks.soak import ROOM, Point, growth, leaks
 
-LEVEL = Point(supervisor_mb=100.0, supervisor_files=26, threads=5, workers_mb=600.0, worker_files=67, wal_mb=0.2)
+LEVEL = Point(supervisor_mb=100.0, supervisor_files=26, threads=5, worker_files=67, wal_mb=0.2)
 
 
 def test_what_is_level_or_jumps_for_a_moment_is_no_leak() -> None:
     points = [LEVEL] * 60
-    points[50] = replace(LEVEL, supervisor_mb=500.0, workers_mb=900.0)
+    points[50] = replace(LEVEL, supervisor_mb=500.0)
     assert leaks(growth(points)) == []
 
 

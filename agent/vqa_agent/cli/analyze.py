@@ -25,7 +25,7 @@ from vqa_agent.infer import prefer
 from vqa_agent.judge import Decision
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Sample
-from vqa_agent.pipeline import settle
+from vqa_agent.memory import settle
 from vqa_agent.report import Chapter, clock, write_report
 from vqa_agent.thumbnails import Thumbnails
 

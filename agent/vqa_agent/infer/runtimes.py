@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqa_agent.infer.manifest import Tensor
+from vqa_agent.memory import give_back
 
 Backend: TypeAlias = Literal["onnxruntime", "openvino"]
 Choice: TypeAlias = Literal["auto", "onnxruntime", "openvino"]
@@ -66,6 +67,7 @@ class OpenVinoSession:
         usual.reshape(dict(zip(self._names, map(list, self._shapes), strict=True)))
         self._usual = self._request(usual)
         self._dynamic: Any = None
+        give_back()
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         request = self._usual

@@ -30,7 +30,8 @@ from vqa_agent.judge import Decision
 from vqa_agent.learning import Keeper, SampleStore
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
-from vqa_agent.pipeline import Pipeline, build_detectors, settle
+from vqa_agent.memory import settle
+from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.sample import LADDER
 from vqa_agent.sample.throttle import Throttle
 from vqa_agent.service.limits import confine, seal
