@@ -58,6 +58,9 @@ LIT = 0.5
 THICKEST = 0.4
 """Share of the height, or of the width, that one bar has at most."""
 
+UNEVEN = 2
+"""Cells by which one of two opposite bars may be thicker. A bar on one side alone is what a lost slice leaves."""
+
 SMALLEST = 64
 """Pixels; smaller pictures are not looked at."""
 
@@ -91,6 +94,7 @@ def between_bars(planes: Plane, black: int) -> tuple[slice, slice]:
     """Rows and columns of the map's blocks that lie wholly between the black bars of a picture; all without bars.
 
     The edge of a letterbox is straight, sharp and, as often as not, on the coder's grid: just what damage looks like.
+    But it has an opposite: where one side alone is black, something may be lost.
     `black` is the code value of black.
     """
     dark = (planes[0] <= black + DARK) & (planes[3] <= PLAIN)
@@ -101,14 +105,16 @@ def between_bars(planes: Plane, black: int) -> tuple[slice, slice]:
 
 def _inside(dark: NDArray[np.float64]) -> slice:
     """Blocks between two bars, from the share of each row of cells that is dark."""
-    ends = []
+    bars = []
     for profile in (dark, dark[::-1]):
         lit = np.flatnonzero(profile < WRITTEN)
         bar = int(lit[0]) if lit.size and profile[0] >= BARRED else 0
-        if profile[bar : bar + MAP_CELLS].mean() > LIT:
+        if profile[bar : bar + MAP_CELLS].mean() > LIT or bar > THICKEST * len(dark):
             bar = 0
-        # The edge lies within a cell, or at its border: that cell shows it, too.
-        ends.append(bar + 1 if 0 < bar <= THICKEST * len(dark) else 0)
+        bars.append(bar)
+    thinner = min(bars)
+    # The edge lies within a cell, or at its border: that cell shows it, too.
+    ends = [min(bar, thinner + UNEVEN) + 1 if thinner else 0 for bar in bars]
     blocks, last = -(-len(dark) // MAP_CELLS), (len(dark) - ends[1]) // MAP_CELLS
     inside = slice(-(-ends[0] // MAP_CELLS), last if ends[1] else blocks)
     return inside if inside.start < inside.stop else slice(0, blocks)

@@ -33,7 +33,7 @@ of other pictures. It does not need an error in the transport: damage that was e
 | input | 16 planes with a value per cell of 8 x 8 pixels (`vqa_agent.block_planes`), any size from 64 x 64 |
 | output | a probability per block of 32 x 32 pixels (34 x 60 at 1080p, 7 x 7 at 224 x 224), one for the picture |
 | network | residual, 3 x 3 convolutions with ReLU, context by dilation and by the mean; {size:.0f} kB in INT8 |
-| decision | the picture's probability at least {threshold:.3f}; live 3 of 5 looks, in a file 2 of 5 |
+| decision | probability at least {threshold:.3f} in 3 of 5 looks live, 2 of 5 in a file; sure looks count for more |
 | made by | `python -m quantize.block_corruption.train --media DIR`, measured by `quantize.block_corruption.evaluate` |
 
 ## Data
@@ -84,7 +84,8 @@ CPU milliseconds of one core for a look at 1080p.
 {costs}
 
 ## Known mistakes
-- A clip with damage in a single picture gives one look at most: the rules ask for two or three ("shorter damage").
+- A clip with damage in a single picture gives one look at most, which opens an event only where it is sure ("shorter
+  damage").
 - Damage to drawings that are tiles themselves is hardly seen.
 - Copies of an older picture in still regions are not seen, by viewers neither.
 - Pictures that are tiled on purpose in a way that none of the training's drawings is, and boxes of one colour that lie

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.block_corruption.data import ClipLooks
-from vqa_agent.block_planes import NAMES, network_input
+from vqa_agent.block_planes import NAMES
+from vqa_agent.detect.block_corruption import SURER, probabilities
 from vqa_agent.infer.manifest import Tensor
 from vqa_agent.infer.runtimes import RUNTIMES, Backend, Session
 
@@ -23,6 +24,9 @@ MARGIN = 0.75
 """Logits by which the threshold lies above that, because the clips are minutes, not days."""
 
 LOWEST = 0.5
+
+VOTES = 3
+"""Looks as which one counts at the most: what the live rule needs."""
 
 Scores = NDArray[np.float64]
 
@@ -51,22 +55,30 @@ def score(model: Path, clips: list[ClipLooks], backend: Backend = "onnxruntime")
     session = open_session(model, backend)
     scored = []
     for clip in clips:
-        answers = [session.run([network_input(planes[None])]) for planes in clip.planes]
-        blocks = np.stack([np.asarray(blocks)[0, 0].copy() for blocks, _ in answers])
-        scored.append(Scored(clip, blocks, np.array([float(picture[0, 0]) for _, picture in answers])))
+        answers = [probabilities(lambda planes: session.run([planes]), planes) for planes in clip.planes]
+        scored.append(Scored(clip, np.stack([blocks for blocks, _ in answers]), np.array([p for _, p in answers])))
     return scored
 
 
+def votes(picture: Scores) -> Scores:
+    """(n, 3) the highest thresholds at which each look counts as one, two and three, as the detector counts them."""
+    sure = np.clip(picture, 1e-6, 1 - 1e-6)[:, None]
+    odds = sure / (1 - sure) * np.exp(-SURER * np.arange(VOTES))
+    return np.asarray(odds / (1 + odds))
+
+
 def event_score(values: Scores, count: int, looks: int) -> float:
-    """The highest threshold at which `count` of some `looks` successive looks would be bad; 0 for too few looks."""
-    if len(values) < count:
-        return 0.0
-    windows = [np.sort(values[start : start + looks]) for start in range(max(1, len(values) - looks + 1))]
-    return float(max(window[-count] for window in windows if len(window) >= count))
+    """The highest threshold at which some `looks` successive looks would count as `count` bad ones; 0 for too few.
+
+    `values` are (n,) scores or (n, votes): what each look counts as may be more than one.
+    """
+    windows = [np.sort(values[start : start + looks], None) for start in range(max(1, len(values) - looks + 1))]
+    return float(max((window[-count] for window in windows if len(window) >= count), default=0.0))
 
 
 def choose_threshold(scored: list[Scored], count: int, looks: int) -> float:
-    """Above what nearly all clean clips reach as an event, with a margin; at least one half."""
+    """Above what nearly all clean clips reach as an event of plain looks, with a margin; at least one half. A look that
+    counts as more lies above it by twice as much."""
     reached = [event_score(each.picture[~each.clip.damaged_version], count, looks) for each in scored]
     worst = float(np.clip(np.quantile(reached, SPARED), 1e-6, 1 - 1e-6))
     logit = np.log(worst / (1 - worst)) + MARGIN

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from quantize.block_corruption import simulate as simulation
 from quantize.block_corruption.card import write_card
 from quantize.block_corruption.data import NAME, read_split
-from quantize.block_corruption.decide import Scored, Scores, event_score, open_session, score
+from quantize.block_corruption.decide import Scored, Scores, event_score, open_session, score, votes
 from quantize.block_corruption.material import find_sources, split_of
 from quantize.block_corruption.truth import DAMAGED, DOUBTFUL
 from quantize.bounds import by_source
@@ -240,7 +240,7 @@ def _rule(profile: Profile) -> tuple[int, int]:
 
 
 def _decision(each: Scored) -> Scores:
-    return each.picture
+    return votes(each.picture)
 
 
 def _form(

@@ -95,9 +95,27 @@ def test_bars_are_left_out_in_whole_blocks(size: tuple[int, int], rows: tuple[in
     bar = round(0.17 * size[0])
     luma[:bar] = luma[-bar:] = 16
     planes = block_planes(Picture(time=0.0, duration=0.04, luma=luma))
-    _height, width = planes.shape[1:]
+    width = planes.shape[2]
     found = between_bars(planes, 16)
     assert found == (slice(*rows), slice(0, -(-width // MAP_CELLS)))
+
+
+@pytest.mark.parametrize("letterbox", [0, 48])
+def test_what_is_black_at_one_side_alone_is_not_left_out(letterbox: int) -> None:
+    luma = np.random.default_rng(0).integers(60, 200, (360, 640), dtype=np.uint8)
+    luma[240:] = luma[:letterbox] = 16
+    rows, columns = between_bars(block_planes(Picture(time=0.0, duration=0.04, luma=luma)), 16)
+    assert columns == slice(0, 20)
+    assert rows.stop >= 9
+    assert rows.start == (2 if letterbox else 0)
+
+
+def test_a_lost_lower_part_is_found() -> None:
+    images = [image.copy() for image in clips.clip("action", 5.0)]
+    for image in images[50:75]:
+        image[128:] = 0
+    (event,) = clips.found("block_corruption", images)
+    assert event.start == pytest.approx(2.0, abs=0.3)
 
 
 @pytest.mark.parametrize("kind", ["ebu100", "ebu75", "smpte", "rp219"])
@@ -122,6 +140,19 @@ def test_a_picture_that_the_decoder_marks_needs_less() -> None:
     assert not findings(pictures, threshold=barely)[-1].bad
     pictures[-1].corrupt = True
     assert findings(pictures, threshold=barely)[-1].bad
+
+
+def test_two_damaged_pictures_are_enough_in_a_file_where_the_network_is_sure() -> None:
+    (event,) = clips.found("block_corruption", damaged(clips.clip("action", 5.0), 2.0, 2.1), Profile.FILE)
+    assert event.start == pytest.approx(2.0, abs=0.2)
+
+
+def test_a_picture_counts_as_more_looks_the_surer_it_is() -> None:
+    pictures = list(defective())[40:43]
+    score = findings(pictures)[-1].score
+    odds = [score / (1 - score) / np.exp(above) for above in (0.1, 1.6, 3.1)]
+    counts = [findings(pictures, threshold=each / (1 + each))[-1].detail["count"] for each in odds]
+    assert counts == [1, 2, 3]
 
 
 def test_tiny_pictures_are_not_looked_at() -> None:

@@ -13,7 +13,7 @@ import pytest
 from quantize.block_corruption import coding, styles, truth
 from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _mirror, augment, picture_label
 from quantize.block_corruption.data import assemble, plan_batches, read_field, read_split
-from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score
+from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score, votes
 from quantize.block_corruption.drawn import DRAWINGS
 from quantize.block_corruption.material import Library, Source, banner, find_sources, split_of
 from quantize.block_corruption.simulate import (
@@ -28,6 +28,7 @@ from quantize.block_corruption.simulate import (
 )
 from quantize.setup import read_config
 from vqa_agent.block_planes import NAMES, block_planes, network_input
+from vqa_agent.detect.block_corruption import worth
 from vqa_agent.errors import InputError
 from vqa_agent.media import Picture
 from vqa_agent.simulate import scenes
@@ -365,6 +366,13 @@ class TestDecision:
         assert event_score(values, 2, 5) == 0.8
         assert event_score(values, 3, 5) == 0.1
         assert event_score(values[:1], 2, 5) == 0.0
+
+    @pytest.mark.parametrize("count", [1, 2, 3])
+    def test_a_sure_look_counts_as_often_as_the_detector_says(self, count: int) -> None:
+        probability = 0.998
+        reached = event_score(votes(np.array([0.1, probability, 0.2])), count, 5)
+        assert worth(probability, reached - 1e-6) == count
+        assert worth(probability, reached + 1e-6) == count - 1
 
     def test_the_threshold_lies_above_nearly_all_clean_clips(self) -> None:
         clips = [scored([0.1, 0.2, 0.7, 0.7]) for _ in range(39)] + [scored([0.1, 0.99, 0.99, 0.2])]

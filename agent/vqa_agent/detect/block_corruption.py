@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from pydantic import Field
 from vqa_agent.block_planes import MAP_CELLS, SMALLEST, between_bars, block_planes, network_input
 from vqa_agent.detect.interface import Detector, Finding, Region, Rule, Settings, register
 from vqa_agent.infer import Model, open_model, uncertainty
-from vqa_agent.media import Picture
+from vqa_agent.media import Picture, Plane
 
 MODEL = "block_corruption"
 
@@ -23,6 +24,13 @@ DAMAGED = 0.5
 
 SUPPORT = 0.5
 """Share of the way to certainty that is left of the threshold where the decoder itself marks the picture as damaged."""
+
+SURER = 1.5
+"""Logits above the threshold for which a look counts as one look more: most damage of one or two pictures is certain
+when it is seen at all, and seen once."""
+
+Network = Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]
+"""From (1, 16, rows, columns) planes to (1, 1, rows / 4, columns / 4) blocks and (1, 1) picture."""
 
 
 class BlockCorruptionSettings(Settings):
@@ -44,15 +52,17 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
 
     Formula: 16 planes with a value per 8 x 8 pixels (means, activity, steps on the coder's grid and off it, and the
     same of the change since the picture before) go through a small residual network, which gives a probability for each
-    block of 32 pixels and one for the picture. Black bars are left out. A look is bad when the picture's reaches
-    `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. Where the decoder marks the picture as damaged
-    itself, half of what the threshold is above one half is waived. The region holds all blocks above one half.
+    block of 32 pixels and one for the picture. Black bars on opposite sides are left out. A look is bad when the
+    picture's reaches `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. For each 1.5 that its log-odds lie
+    above those of the threshold a look counts as one more, so that a sure one needs no other in a file. Where the
+    decoder marks the picture as damaged itself, half of what the threshold is above one half is waived. The region
+    holds all blocks above one half.
 
     Settings: raise `threshold` towards 1 where a channel's graphics are taken for damage. The model's own threshold
     is in models/manifest.toml.
 
-    Mistakes: new kinds of mosaics, pixel art and transitions in tiles. Misses: damage in a single picture, since two
-    looks are needed; copies of the picture before where little moves, which nobody sees either; pictures narrower or
+    Mistakes: new kinds of mosaics, pixel art and transitions in tiles. Misses: faint damage in a single picture;
+    copies of the picture before where little moves, which nobody sees either; pictures narrower or
     lower than 64 pixels.
 
     Source: a map of block probabilities with a learned decision in place of an area rule; trained on lost packets,
@@ -82,7 +92,9 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
             score=probability,
             bad=bad,
             region=damaged_region(blocks) if bad else None,
-            detail={"area": round(float((blocks > DAMAGED).mean()), 4)} if bad else {},
+            detail={"area": round(float((blocks > DAMAGED).mean()), 4), "count": worth(probability, threshold)}
+            if bad
+            else {},
             uncertainty=uncertainty(probability, threshold),
         )
 
@@ -90,18 +102,37 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
         """(height / 32, width / 32) probability of damage of each block, 0 in black bars, and that of the picture."""
         if self._model is None:
             self._model = open_model(MODEL)
-        planes = block_planes(picture)
-        active = between_bars(planes, picture.levels.black)
-        rows, columns = (slice(MAP_CELLS * part.start, MAP_CELLS * part.stop) for part in active)
-        inside, decision = self._model.run(network_input(planes[None, :, rows, columns]))
-        blocks = np.zeros([-(-side // MAP_CELLS) for side in planes.shape[1:]], np.float32)
-        blocks[active] = inside[0, 0]
-        return blocks, float(decision[0, 0])
+        return probabilities(self._model.run, block_planes(picture), picture.levels.black)
 
     def _threshold(self, corrupt: bool) -> float:
         assert self._model is not None
         threshold = self.settings.threshold or self._model.info.thresholds["picture"]
         return threshold - SUPPORT * max(0.0, threshold - 0.5) if corrupt else threshold
+
+
+def probabilities(network: Network, planes: Plane, black: int = 16) -> tuple[NDArray[np.float32], float]:
+    """(height / 32, width / 32) probability of damage of each block, 0 in black bars, and that of the picture."""
+    active = between_bars(planes, black)
+    rows, columns = (slice(MAP_CELLS * part.start, MAP_CELLS * part.stop) for part in active)
+    inside, decision = network(network_input(planes[None, :, rows, columns]))
+    blocks = np.zeros([-(-side // MAP_CELLS) for side in planes.shape[1:]], np.float32)
+    blocks[active] = inside[0, 0]
+    return blocks, float(decision[0, 0])
+
+
+def worth(probability: float, threshold: float) -> int:
+    """As how many looks one with this probability counts; 0 below the threshold.
+
+    >>> [worth(probability, 0.95) for probability in (0.9, 0.95, 0.98, 0.99, 0.998)]
+    [0, 1, 1, 2, 3]
+    """
+    surely = 1 - 1e-6
+    above = log_odds(min(probability, surely)) - log_odds(min(threshold, surely))
+    return 1 + int(above / SURER) if probability >= threshold else 0
+
+
+def log_odds(probability: float) -> float:
+    return log(probability / (1 - probability))
 
 
 def damaged_region(blocks: NDArray[np.float32]) -> Region:
