@@ -52,6 +52,9 @@ ROOM = {"supervisor_mb": 8.0, "supervisor_files": 4.0, "threads": 2.0, "worker_f
 YOUNG, WORKER_ROOM = 180.0, 8.0
 """Seconds in which a worker loads its networks one after the other, and MB by which it may grow from then on."""
 
+MOST_TOLD = 6
+"""Processes below the supervisor that are told of: those that lived longest."""
+
 CONFIGURATION = """\
 [agent]
 id = "soak"
@@ -209,11 +212,13 @@ def _nothing() -> None:
 def growth(points: Sequence[Point]) -> dict[str, tuple[float, float]]:
     """Of each figure, the medians of the first and of the last third after the warm-up."""
     settled = [asdict(point) for point in points[int(len(points) * WARM_UP) :]]
-    third = max(1, len(settled) // 3)
-    return {
-        name: (median(each[name] for each in settled[:third]), median(each[name] for each in settled[-third:]))
-        for name in ROOM
-    }
+    return {name: thirds([each[name] for each in settled]) for name in ROOM}
+
+
+def thirds(series: Sequence[float]) -> tuple[float, float]:
+    """The medians of the first and of the last third."""
+    third = max(1, len(series) // 3)
+    return median(series[:third]), median(series[-third:])
 
 
 def slopes(points: Sequence[Point]) -> dict[str, float]:
@@ -249,11 +254,10 @@ def main() -> int:
         for name, (first, last) in found.items():
             highest = max(asdict(point)[name] for point in points)
             print(f"{name:17} {first:8.1f} -> {last:8.1f}  {slope[name]:+8.1f} an hour, at most {highest:.1f}")
-        swollen = [series for series in soak.workers.values() if series[-1] - series[0] > WORKER_ROOM]
-        oldest = max(soak.workers.values(), key=len, default=[0.0])
-        print(f"{len(soak.workers)} workers grew old, the oldest for {len(oldest) * STEP / 60:.0f} minutes more:")
-        print(f"{'worker_mb':17} {oldest[0]:8.1f} -> {oldest[-1]:8.1f}, at most {max(oldest):.1f}")
-        grown += ["worker_mb"] * bool(swollen)
+        for series in sorted(soak.workers.values(), key=len)[-MOST_TOLD:]:
+            first, last = thirds(series)
+            grown += ["worker_mb"] * (last - first > WORKER_ROOM)
+            print(f"{'worker_mb':17} {first:8.1f} -> {last:8.1f}  in {len(series) * STEP / 60:.0f} minutes")
         print("everything is delivered, every stream is watched" if drained else "NOT DRAINED, or not watched")
         print(f"GROWN: {', '.join(grown)}" if grown else "nothing has grown")
     return 0 if drained and not grown else 1

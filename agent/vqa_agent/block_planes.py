@@ -52,6 +52,9 @@ DARK, PLAIN = 6, 12
 BARRED, WRITTEN = 0.95, 0.6
 """Share of the cells of a row that are such where a bar begins, and as far as it goes: it may carry a subtitle."""
 
+LIT = 0.5
+"""Share of such cells, in the block just inside, beyond which there is no edge: credits and night scenes are dark."""
+
 THICKEST = 0.4
 """Share of the height, or of the width, that one bar has at most."""
 
@@ -102,6 +105,8 @@ def _inside(dark: NDArray[np.float64]) -> slice:
     for profile in (dark, dark[::-1]):
         lit = np.flatnonzero(profile < WRITTEN)
         bar = int(lit[0]) if lit.size and profile[0] >= BARRED else 0
+        if profile[bar : bar + MAP_CELLS].mean() > LIT:
+            bar = 0
         # The edge lies within a cell, or at its border: that cell shows it, too.
         ends.append(bar + 1 if 0 < bar <= THICKEST * len(dark) else 0)
     blocks, last = -(-len(dark) // MAP_CELLS), (len(dark) - ends[1]) // MAP_CELLS

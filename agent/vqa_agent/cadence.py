@@ -131,7 +131,7 @@ def losses_of(holds: Sequence[Hold], long: Sequence[int]) -> list[float]:
         if len(near) < 4:
             continue
         single, double = median(hold.step for hold in near), median(hold.double for hold in near)
-        if double >= 1.15 * single:
+        if double >= 1.15 * single > 0.0:
             losses.append((holds[place].step - single) / (double - single))
     return losses
 

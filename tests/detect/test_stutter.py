@@ -9,6 +9,7 @@ import pytest
 
 from tests.detect import samples
 from tests.detect.clips import CODECS, clip, found, found_behind
+from vqa_agent.cadence import Hold, losses_of
 from vqa_agent.detect import Profile
 from vqa_agent.simulate import motion, scenes
 
@@ -155,3 +156,8 @@ def test_is_not_fooled_by_a_variable_frame_rate() -> None:
 def test_says_nothing_when_only_some_pictures_are_looked_at() -> None:
     pictures = list(samples.pictures(motion.stutter(clip("action"), 1.0, 6.0)))[::2]
     assert samples.events(pictures, only=["stutter"]) == []
+
+
+def test_pictures_that_do_not_move_at_all_lose_nothing() -> None:
+    still = Hold(start=0.0, end=0.04, length=1.0, arrival=0.0, step=0.0, double=0.0, gap=False, even=True)
+    assert losses_of([still] * 12, [6]) == []

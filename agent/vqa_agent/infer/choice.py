@@ -101,7 +101,9 @@ def _measured(info: ModelInfo, folder: Path, candidates: list[Backend]) -> Backe
 
 def _key(info: ModelInfo, candidates: list[Backend]) -> str:
     """What a finding holds for: this file, on this CPU, with these versions, by this rule."""
-    return " ".join([info.suited.sha256[:16], _cpu(), f"{WORTH:.0%}", *(f"{name}-{version(name)}" for name in candidates)])
+    return " ".join(
+        [info.suited.sha256[:16], _cpu(), f"{WORTH:.0%}", *(f"{name}-{version(name)}" for name in candidates)]
+    )
 
 
 def _cpu() -> str:
