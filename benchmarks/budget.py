@@ -1,11 +1,13 @@
 """Whether the budget of CPU is kept, what coverage it buys, and what is still found on each rung.
 
-    python -m benchmarks.budget [--budgets 30% 60% 100%] [--streams 1 4] [--seconds 40] [--file CLIP] [--plot FILE]
+    python -m benchmarks.budget [--budgets 30% 60% 100% 150%] [--streams 1 4 8] [--seconds 34] [--files CLIP ...]
+                                [--load 2] [--plot FILE]
 
-First part: the daemon runs on 1080p30 material (a drawn clip, or FILE) that is looped and played in real time. The CPU
-of its whole tree of processes is read once a second from outside; told are the mean and the greatest average over 10 s
-as shares of the budget, after the start (10 s). Other load on the box takes CPU away, which is seen as latency and as
-pictures that were dropped, but changes what the tree itself uses little.
+First part: the daemon runs on 1080p30 material (a drawn clip, or FILES in turn) that is looped and played in real time.
+The CPU of its whole tree of processes is read once a second from outside. After the start (10 s) are told: the mean as
+a share of the budget, the greatest average over 10 s, and the 99th percentile of single seconds, both in points of a
+core above the budget. `--load` starts so many busy processes of ordinary priority beside it. Other load takes CPU away,
+which is seen as latency, as lower rungs and as pictures that were dropped.
 
 Second part, in this process: a clip with defects of 5 s is looked at on every rung, with the rules of files; told are
 which were found and how long after their start, in media seconds, they were decided.
@@ -14,21 +16,20 @@ which were found and how long after their start, in media seconds, they were dec
 from __future__ import annotations
 
 import argparse
-import json
-import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from statistics import mean
-from time import monotonic, sleep
 from typing import Any
 
+import numpy as np
 import psutil
 
 from benchmarks.clips import CACHE, clip_1080p30
+from benchmarks.daemon import competing, configuration, cores, running, status
 from vqa_agent.capture import Source, open_source
 from vqa_agent.detect.interface import Profile
 from vqa_agent.event import State
@@ -52,69 +53,46 @@ class Run:
     budget: str
     streams: int
     cores: list[float] = field(default_factory=list)
-    status: dict[str, Any] = field(default_factory=dict)
+    status: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def share(self) -> float:
         return float(self.budget.rstrip("%")) / 100
 
     @property
+    def settled(self) -> list[float]:
+        """Cores in each second after the start."""
+        return self.cores[WINDOW:]
+
+    @property
     def averages(self) -> list[float]:
-        settled = self.cores[WINDOW:]
-        return [mean(settled[begin : begin + WINDOW]) for begin in range(max(1, len(settled) - WINDOW + 1))]
+        return [mean(self.settled[begin : begin + WINDOW]) for begin in range(max(1, len(self.settled) - WINDOW + 1))]
 
     def row(self) -> str:
         streams = list(self.status["streams"].values())
         latency = max(each["latency"] for each in streams)
         coverage = [share for each in streams for share in each["coverage"].values() if share is not None]
-        levels = sorted(each["level"] for each in streams)
+        rungs = Counter(each["level"] for each in streams)
         return (
-            f"| {self.budget} | {self.streams} | {mean(self.cores[WINDOW:]) / self.share:.2f} "
-            f"| {max(self.averages) / self.share:.2f} | {(max(self.averages) - self.share) * 100:+.1f} "
-            f"| {', '.join(map(str, levels))} | {mean(coverage):.2f} | {latency:.2f} s "
+            f"| {self.budget} | {self.streams} | {mean(self.settled) / self.share:.2f} "
+            f"| {(max(self.averages) - self.share) * 100:+.1f} "
+            f"| {(float(np.percentile(self.settled, 99)) - self.share) * 100:+.1f} "
+            f"| {', '.join(f'{count} x {rung}' for rung, count in sorted(rungs.items()))} "
+            f"| {mean(coverage):.2f} | {latency:.2f} s "
             f"| {sum(each['late_pictures'] for each in streams)} | {self.status['rss'] / 1e6:.0f} MB |"
         )
 
 
-def watch(budget: str, streams: int, seconds: int, clip: Path) -> Run:
-    """Run the daemon for `seconds`."""
+def watch(budget: str, streams: int, seconds: int, clips: Sequence[Path], load: int = 0) -> Run:
+    """Run the daemon for `seconds` on streams that take turns with `clips`, beside `load` busy processes."""
     run = Run(budget, streams)
-    with tempfile.TemporaryDirectory(prefix="vqa-budget-") as folder:
-        config = Path(folder) / "agent.toml"
-        stream = f'url = "{clip.resolve()}"\nloop = true\nrealtime = true\n'
-        sections = "".join(f'[[stream]]\nname = "s{number}"\n{stream}' for number in range(streams))
-        config.write_text(f'[agent]\nid = "bench"\nstate_dir = "{folder}"\n[budget]\ncpu = "{budget}"\n{sections}')
-        daemon = subprocess.Popen(
-            [sys.executable, "-m", "vqa_agent", "run", "--config", str(config)], stderr=subprocess.DEVNULL
-        )
-        try:
-            run.cores = list(_cores(psutil.Process(daemon.pid), seconds))
-            run.status = json.loads((Path(folder) / "status.json").read_text(encoding="utf-8"))
-        finally:
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait(15)
+    with tempfile.TemporaryDirectory(prefix="vqa-budget-") as folder, competing(load):
+        played = [clip.resolve() for clip, _ in zip(cycle(clips), range(streams), strict=False)]
+        config = configuration(Path(folder), budget, played)
+        with running(config) as daemon:
+            run.cores = list(cores(psutil.Process(daemon.pid), seconds))
+            run.status = status(config)
     return run
-
-
-def _cores(root: psutil.Process, seconds: int) -> Iterator[float]:
-    """Cores that the tree below `root` used in each second; the time of ended processes is with their parents."""
-    before, moment = _spent(root), monotonic()
-    for _ in range(seconds):
-        sleep(1.0)
-        spent, now = _spent(root), monotonic()
-        yield (spent - before) / (now - moment)
-        before, moment = spent, now
-
-
-def _spent(root: psutil.Process) -> float:
-    total = 0.0
-    for process in (root, *root.children(recursive=True)):
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
 
 
 def damaged_clip() -> Path:
@@ -173,25 +151,27 @@ def plot(runs: list[Run], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--budgets", nargs="+", default=["30%", "60%", "100%"])
-    parser.add_argument("--streams", nargs="+", type=int, default=[1, 4])
-    parser.add_argument("--seconds", type=int, default=40)
-    parser.add_argument("--file", type=Path, help="material; by default a clip is drawn")
+    parser.add_argument("--budgets", nargs="+", default=["30%", "60%", "100%", "150%"])
+    parser.add_argument("--streams", nargs="+", type=int, default=[1, 4, 8])
+    parser.add_argument("--seconds", type=int, default=34)
+    parser.add_argument("--files", nargs="+", type=Path, help="material; by default a clip is drawn")
+    parser.add_argument("--load", type=int, default=0, help="busy processes beside the daemon")
     parser.add_argument("--plot", type=Path, help="draw the use over time into this file (needs matplotlib)")
+    parser.add_argument("--no-rungs", action="store_true", help="leave out the second part")
     options = parser.parse_args()
-    clip = options.file or clip_1080p30()
-    load = psutil.getloadavg()[0]
-    print(f"load of the box before: {load:.1f} on {psutil.cpu_count()} cores\n")
-    print("| Budget | Streams | mean / budget | greatest 10 s / budget | points above | rungs | coverage", end=" ")
+    clips = options.files or [clip_1080p30()]
+    print(f"load of the box before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores\n")
+    print("| Budget | Streams | mean / budget | greatest 10 s | p99 of seconds | rungs | coverage", end=" ")
     print("| latency | too late | memory |\n|---|---|---|---|---|---|---|---|---|---|")
     runs = []
     for budget in options.budgets:
         for streams in options.streams:
-            runs.append(watch(budget, streams, options.seconds, clip))
+            runs.append(watch(budget, streams, options.seconds, clips, options.load))
             print(runs[-1].row(), flush=True)
     if options.plot:
         plot(runs, options.plot)
-    print_delays()
+    if not options.no_rungs:
+        print_delays()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ obeys the supervisor, and ends the process at once when the supervisor is gone.
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -35,6 +36,8 @@ from vqa_agent.sample.throttle import Throttle
 from vqa_agent.service.channel import Channel, Message
 from vqa_agent.service.limits import confine, seal
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
+
+log = logging.getLogger(__name__)
 
 BEAT = 1.0
 """Seconds between heartbeats."""
@@ -99,6 +102,8 @@ class Worker:
                 self._keeper.see(sample, outcome.findings)
             self._report(capture, outcome.decisions)
             self._progress = monotonic()
+            if isinstance(sample, Picture) and self._pictures == 1:
+                log.info("stream %s: first look at a picture", self._source.name)
             if isinstance(sample, Picture | Sound) and (self._source.live or self._source.realtime):
                 self._latency = max(self._latency, self._progress - capture.arrived)
             self._throttle.pause(self._stopping)

@@ -1,0 +1,189 @@
+"""What makes looking cheap: each saving is taken back, one at a time, and the cost told against the agent as it ships.
+
+    python -m benchmarks.wins [FILE] [--seconds 8] [--runs 2] [--only NAME ...]
+
+Every run is a process of its own on the same file (by default a drawn 1080p30 H.264 clip), all detectors and networks,
+the first rung with the rules of live streams. Start-up is taken off. The last rows keep the code as it is and go up or
+down the ladder. CPU is a ratio within one turn (the median of `--runs`); memory is the greatest resident set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.decode_ratio import measure
+
+CHILD = "import sys; from benchmarks.wins import look; look(sys.argv[1], sys.argv[2], float(sys.argv[3]))"
+
+AS_IT_SHIPS = "as it ships"
+RUNGS = {"pictures that nothing depends on are decoded too": 3, "other than key pictures are decoded too": 5}
+"""What the lower rungs give up: their number on the ladder."""
+
+
+def share_nothing() -> None:
+    """Each detector measures for itself what several of them need of a picture."""
+    from functools import cached_property
+
+    from vqa_agent.detect.runner import Suite
+    from vqa_agent.media import Picture
+
+    cached = [name for name, value in vars(Picture).items() if isinstance(value, cached_property)]
+    ask = Suite._ask
+
+    def ask_anew(self: Suite, seat: Any, sample: Any) -> Any:
+        if isinstance(sample, Picture):
+            sample.measures.clear()
+            for name in cached:
+                sample.__dict__.pop(name, None)
+        return ask(self, seat, sample)
+
+    Suite._ask = ask_anew  # type: ignore[method-assign]
+
+
+def convert_pictures() -> None:
+    """Every picture is converted to BGR, as most readers of video hand it out, although detectors want the planes."""
+    from vqa_agent.capture.picture import PictureMaker
+
+    make = PictureMaker.make
+
+    def converted(self: PictureMaker, frame: Any, *rest: Any, **named: Any) -> Any:
+        frame.to_ndarray(format="bgr24")
+        return make(self, frame, *rest, **named)
+
+    PictureMaker.make = converted  # type: ignore[method-assign]
+
+
+def reduce_in_one_step() -> None:
+    """Pictures are reduced in a single step instead of halved twice."""
+    import cv2
+    import numpy as np
+
+    from vqa_agent import media
+
+    def at_once(plane: Any, depth: int, width: int) -> Any:
+        while_wide, rows = plane.shape[1], plane.shape[0]
+        while while_wide > width and min(rows, while_wide) >= 4:
+            while_wide, rows = while_wide // 2, rows // 2
+        small = cv2.resize(plane, (while_wide, rows), interpolation=cv2.INTER_AREA) if rows < plane.shape[0] else plane
+        return np.ascontiguousarray(small >> (depth - 8) if depth > 8 else small, dtype=np.uint8)
+
+    media.reduce_plane = at_once
+
+
+def look_with_networks_at_everything() -> None:
+    """The networks look at every picture instead of five a second."""
+    from vqa_agent.sample import Sampler
+
+    Sampler.wants_neural = lambda self, picture: True  # type: ignore[method-assign]
+
+
+def tell_formats_anew() -> None:
+    """The format of every picture and block of sound is made and compared, instead of its marks."""
+    from vqa_agent.capture import decode
+
+    def no_marks(frame: object) -> tuple[object]:
+        return (object(),)
+
+    decode._picture_marks, decode._sound_marks = no_marks, no_marks
+
+
+def collect_everything() -> None:
+    """What lives as long as the process is walked through by every garbage collection."""
+    gc.freeze = lambda: None
+
+
+def keep_every_arena() -> None:
+    """The C library has an arena for each thread."""
+    from vqa_agent import memory
+
+    memory._M_ARENA_MAX = 0
+
+
+def run_networks_on_many_threads() -> None:
+    """ONNX Runtime takes as many threads as it likes."""
+    import onnxruntime
+
+    class Options(onnxruntime.SessionOptions):  # type: ignore[misc]
+        intra_op_num_threads = inter_op_num_threads = property(lambda self: 0, lambda self, value: None)
+
+    onnxruntime.SessionOptions = Options
+
+
+def run_networks_on_openvino() -> None:
+    """The networks run on OpenVINO."""
+    from vqa_agent.infer import prefer
+
+    prefer("openvino")
+
+
+SAVINGS: dict[str, Callable[[], None]] = {
+    "measures are not shared by the detectors": share_nothing,
+    "pictures are converted to BGR": convert_pictures,
+    "pictures are reduced in one step": reduce_in_one_step,
+    "the networks look at every picture": look_with_networks_at_everything,
+    "formats are told anew for every frame": tell_formats_anew,
+    "everything is walked by garbage collections": collect_everything,
+    "an arena for every thread": keep_every_arena,
+    "networks on as many threads as there are": run_networks_on_many_threads,
+    "networks on OpenVINO": run_networks_on_openvino,
+}
+
+
+def look(saving: str, file: str, seconds: float) -> None:
+    """Analyse the beginning of a file without `saving`. Runs in a process of its own; seconds 0: start alone."""
+    from vqa_agent.capture import Source, open_source
+    from vqa_agent.detect import Profile
+    from vqa_agent.infer import prefer
+    from vqa_agent.memory import settle
+    from vqa_agent.pipeline import Pipeline, build_detectors
+    from vqa_agent.sample import LADDER, Sampler
+
+    prefer("onnxruntime")
+    SAVINGS.get(saving, lambda: None)()
+    rung = RUNGS.get(saving, 0)
+    pipeline = Pipeline(build_detectors(Profile.LIVE), Profile.LIVE, Sampler(rung))
+    settle()
+    if not seconds:
+        return
+    with open_source(Source("wins", file, live=False, limit=seconds)) as capture:
+        capture.level = LADDER[rung]
+        for sample in capture.samples():
+            pipeline.feed(sample)
+
+
+def cost(saving: str, file: Path, seconds: float) -> tuple[float, float]:
+    """CPU seconds less those of the start, and megabytes."""
+    child = [sys.executable, "-c", CHILD, saving, str(file)]
+    found = measure([*child, str(seconds)])
+    return found.cpu - measure([*child, "0"]).cpu, found.rss / 1e6
+
+
+def main() -> None:
+    from benchmarks.clips import clip_1080p30
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=Path, help="a clip; by default one is drawn")
+    parser.add_argument("--seconds", type=float, default=8.0, help="how much of it is looked at")
+    parser.add_argument("--runs", type=int, default=2)
+    parser.add_argument("--only", nargs="+", choices=[*SAVINGS, *RUNGS], help="these alone")
+    options = parser.parse_args()
+    file = options.file or clip_1080p30()
+    print("| Without the saving | CPU, as it ships = 1 | memory, as it ships |\n|---|---|---|")
+    for saving in options.only or [*SAVINGS, *RUNGS]:
+        turns = [
+            (cost(saving, file, options.seconds), cost(AS_IT_SHIPS, file, options.seconds)) for _ in range(options.runs)
+        ]
+        ratio = median(without[0] / shipped[0] for without, shipped in turns)
+        ratio = 1 / ratio if saving in RUNGS else ratio
+        sizes = [max(turn[side][1] for turn in turns) for side in (0, 1)]
+        print(f"| {saving} | {ratio:.2f} | {sizes[0]:.0f} MB, {sizes[1]:.0f} MB |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
