@@ -34,16 +34,16 @@ def share_nothing() -> None:
     from vqa_agent.media import Picture
 
     cached = [name for name, value in vars(Picture).items() if isinstance(value, cached_property)]
-    ask = Suite._ask
+    guard = Suite._guard
 
-    def ask_anew(self: Suite, seat: Any, sample: Any) -> Any:
-        if isinstance(sample, Picture):
-            sample.measures.clear()
+    def measure_anew(self: Suite, seat: Any, ask: Any, *shown: Any) -> Any:
+        for picture in (sample for sample in shown if isinstance(sample, Picture)):
+            picture.measures.clear()
             for name in cached:
-                sample.__dict__.pop(name, None)
-        return ask(self, seat, sample)
+                picture.__dict__.pop(name, None)
+        return guard(self, seat, ask, *shown)
 
-    Suite._ask = ask_anew  # type: ignore[method-assign]
+    Suite._guard = measure_anew  # type: ignore[method-assign]
 
 
 def convert_pictures() -> None:

@@ -93,11 +93,9 @@ class Suite:
         findings: list[Finding] = []
         material = READS[type(sample)][0]
         for seat in self._by_type[type(sample)]:
-            if (
-                seat.account.aside
-                or rate < seat.least_rate
-                or (seat.neural and not seat.detector.wants(sample, neural))
-            ):
+            if seat.account.aside or rate < seat.least_rate:
+                continue
+            if seat.neural and not seat.detector.wants(sample, neural):
                 continue
             findings += self._guard(seat, seat.detector.look, sample)
             account = seat.account
