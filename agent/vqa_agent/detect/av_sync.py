@@ -62,7 +62,8 @@ class AvSync(Detector[AvSyncSettings]):
     confidence is asked then. Faces that are sure and disagree give no verdict. Out of sync is what lies beyond `early`
     or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm` on, and minor before. `transport`
     in the detail is evidence and no verdict: sound that begins after the pictures or before them, and time stamps of
-    the sound that step or drift against its samples.
+    the sound that step or drift against its samples. So is an offset without a face that claps give with cuts or
+    flashes: it is told as of low confidence, because music is cut to its beats and thunder comes late.
 
     Settings: `every` is the price live (one fragment costs up to 1 s of a core); files are judged throughout. Raise
     `confidence` to say less and err less. Live, three of the last five conclusive fragments must be out of sync.
@@ -118,7 +119,8 @@ class AvSync(Detector[AvSyncSettings]):
             self._listener.hear(sample)
             self._stamps.hear(sample)
         else:
-            self._stamps.see(sample)
+            if self.profile is Profile.FILE:
+                self._stamps.see(sample)
             self._watch(sample)
         yield from self._ripe(sample.time)
 
@@ -166,8 +168,9 @@ class AvSync(Detector[AvSyncSettings]):
             yield self._finding(fragment, Opinion(pattern.seconds, 1.0, None, pattern.pairs), "pattern", 0.0)
             return
         opinion = self._lips(fragment, before)
-        if pattern is not None and opinion.reason is Reason.NO_FACE:
-            opinion = Opinion(pattern.seconds, 0.0, Reason.LOW_CONFIDENCE, pattern.pairs)
+        hint = pattern or fragment.claps(self._listener)
+        if hint is not None and opinion.reason is Reason.NO_FACE:
+            opinion = Opinion(hint.seconds, 0.0, Reason.LOW_CONFIDENCE, hint.pairs)
         if opinion.reason is Reason.LOW_CONFIDENCE and fragment.said and self._pause < TOUCHING:
             self._unsure = fragment, before
         else:
