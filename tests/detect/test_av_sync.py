@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.detect import samples
-from tests.lipsync.test_events import beeps, flashes
+from tests.lipsync.test_events import beeps, claps, flashes
 from tests.lipsync.test_similarity import embeddings
 from vqa_agent.detect import Profile, av_sync
 from vqa_agent.detect.interface import Severity
@@ -94,6 +94,22 @@ def test_nobody_in_the_picture_is_inconclusive(sound: bool) -> None:
     assert (first.detail["verdict"], first.detail["reason"]) == ("inconclusive", "no face")
     assert first.detail["offset_ms"] is None
     assert not first.conclusive
+
+
+@pytest.mark.parametrize("late", [0.0, -0.3, 0.24])
+def test_claps_at_cuts_tell_an_offset_but_are_no_verdict(late: float) -> None:
+    names = ["pan", "slide", "cartoon", "studio"]
+    parts = [scenes.SCENES[name](1.0, samples.SIZE, seed=seed) for seed, name in enumerate(names)]
+    pictures = samples.pictures([image for part in parts for image in part])
+    material = samples.merge(pictures, samples.sound_blocks(claps([1 + late, 2 + late, 3 + late], 6.0)))
+    first = findings(material)[0]
+    assert (first.detail["verdict"], first.detail["reason"]) == ("inconclusive", "low confidence")
+    assert first.detail["offset_ms"] == pytest.approx(1000 * late, abs=10)
+
+
+def test_sound_that_begins_late_is_told_of_a_file() -> None:
+    material = samples.merge(flashes([], 5.0), samples.sound_blocks(sounds.speech(6.0), start=0.24))
+    assert findings(material)[0].detail["transport"] == "sound begins 240 ms after the pictures"
 
 
 def test_an_inconclusive_fragment_neither_alarms_nor_calms() -> None:

@@ -58,12 +58,21 @@ def test_a_programme_has_no_beeps(make) -> None:
     assert heard(make(10.0)) == []
 
 
-def test_claps_are_no_beeps() -> None:
-    wave = sounds.room(4.0, -75.0, channels=1)
+def claps(moments: list[float], seconds: float = 4.0) -> np.ndarray:
+    wave = sounds.room(seconds, -75.0, channels=1)
     rng = np.random.default_rng(0)
-    for start in (48000, 96000, 144000):
+    for moment in moments:
+        start = round(moment * 48000)
         wave[:, start : start + 2400] += (0.4 * rng.normal(size=2400) * np.exp(-np.arange(2400) / 400)).astype("f")
-    assert heard(wave) == []
+    return wave
+
+
+def test_claps_are_no_beeps_but_are_noted() -> None:
+    watch = BeepWatch()
+    for block in samples.sound_blocks(claps([1.0, 2.003, 3.0])):
+        watch.hear(block)
+    assert watch.beeps == []
+    assert watch.claps == pytest.approx([1.0, 2.003, 3.0], abs=0.003)
 
 
 @pytest.mark.parametrize("name", scenes.SCENES)

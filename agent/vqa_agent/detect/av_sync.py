@@ -13,6 +13,7 @@ from vqa_agent.infer import Model, open_model
 from vqa_agent.lipsync.aggregate import Opinion, Reason
 from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.fragment import AROUND, Fragment, Listener
+from vqa_agent.lipsync.stamps import StampWatch
 from vqa_agent.media import Picture, Sample, Sound
 
 SHORTEST = 2.0
@@ -59,7 +60,10 @@ class AvSync(Detector[AvSyncSettings]):
     windows that find the same offset within 80 ms by themselves, times the root of their number. A fragment that alone
     is not sure counts together with the one before or after it, if both lead to the same offset, and half of the
     confidence is asked then. Faces that are sure and disagree give no verdict. Out of sync is what lies beyond `early`
-    or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm` on, and minor before.
+    or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm` on, and minor before. `transport`
+    in the detail is evidence and no verdict: sound that begins after the pictures or before them, and time stamps of
+    the sound that step or drift against its samples. So is an offset without a face that claps give with cuts or
+    flashes: it is told as of low confidence, because music is cut to its beats and thunder comes late.
 
     Settings: `every` is the price live (one fragment costs up to 1 s of a core); files are judged throughout. Raise
     `confidence` to say less and err less. Live, three of the last five conclusive fragments must be out of sync.
@@ -91,6 +95,7 @@ class AvSync(Detector[AvSyncSettings]):
 
     def reset(self) -> None:
         self._listener = Listener()
+        self._stamps = StampWatch()
         self._fragment: Fragment | None = None
         self._waiting: list[Fragment] = []
         self._before: Fragment | None = None
@@ -112,7 +117,10 @@ class AvSync(Detector[AvSyncSettings]):
     def look(self, sample: Picture | Sound) -> Iterable[Finding]:
         if isinstance(sample, Sound):
             self._listener.hear(sample)
+            self._stamps.hear(sample)
         else:
+            if self.profile is Profile.FILE:
+                self._stamps.see(sample)
             self._watch(sample)
         yield from self._ripe(sample.time)
 
@@ -160,8 +168,9 @@ class AvSync(Detector[AvSyncSettings]):
             yield self._finding(fragment, Opinion(pattern.seconds, 1.0, None, pattern.pairs), "pattern", 0.0)
             return
         opinion = self._lips(fragment, before)
-        if pattern is not None and opinion.reason is Reason.NO_FACE:
-            opinion = Opinion(pattern.seconds, 0.0, Reason.LOW_CONFIDENCE, pattern.pairs)
+        hint = pattern or fragment.claps(self._listener)
+        if hint is not None and opinion.reason is Reason.NO_FACE:
+            opinion = Opinion(hint.seconds, 0.0, Reason.LOW_CONFIDENCE, hint.pairs)
         if opinion.reason is Reason.LOW_CONFIDENCE and fragment.said and self._pause < TOUCHING:
             self._unsure = fragment, before
         else:
@@ -188,6 +197,8 @@ class AvSync(Detector[AvSyncSettings]):
         detail["confidence"] = round(opinion.confidence, 3)
         if offset is not None:
             detail["offset_ms"] = round(offset * 1000)
+        if (stamps := self._stamps.told()) is not None:
+            detail["transport"] = stamps
         if not sure:
             detail["reason"] = str(opinion.reason)
             return Finding(

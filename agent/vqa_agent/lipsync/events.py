@@ -1,7 +1,8 @@
 """A second opinion without faces: flashes with beeps, as line-up patterns carry them (EBU, SMPTE 2-pop and the like).
 
 Both are found by what only a pattern has: a picture that is flat until it flashes, a pure tone out of silence. The
-offset is that of the first bright picture's presentation to the tone's first millisecond.
+offset is that of the first bright picture's presentation to the tone's first millisecond. Short sounds out of silence
+that are no tones (claps, a clapperboard, clicks) are found on the way: they are weaker evidence.
 """
 
 from __future__ import annotations
@@ -87,10 +88,11 @@ class FlashWatch:
 
 
 class BeepWatch:
-    """Finds the moments at which beeps begin."""
+    """Finds the moments at which beeps, and claps, begin."""
 
     def __init__(self) -> None:
         self.beeps: list[float] = []
+        self.claps: list[float] = []
         self._wave: NDArray[np.float32] = np.zeros(0, np.float32)
         self._rate = 0
         self._start = 0.0
@@ -112,6 +114,7 @@ class BeepWatch:
     def forget(self, before: float) -> None:
         """Let go of what began before `before`."""
         self.beeps = [moment for moment in self.beeps if moment >= before]
+        self.claps = [moment for moment in self.claps if moment >= before]
 
     def _find(self) -> None:
         size = max(1, round(self._rate * STEP))
@@ -125,15 +128,15 @@ class BeepWatch:
         loud = envelope >= peak / 4
         for place in np.flatnonzero(loud[1:] & ~loud[:-1]) + 1:
             moment = self._start + int(place) * seconds
-            if moment <= self._told or place < quiet or envelope[place - quiet : place - 1].max() > peak * DEPTH:
+            if moment <= self._told + STEP or place < quiet or envelope[place - quiet : place - 1].max() > peak * DEPTH:
                 continue
             after = np.flatnonzero(envelope[place:] < peak * DEPTH)
             if len(after) == 0 or after[0] * seconds > LONGEST_BEEP:
                 return
             self._told = moment
             tone = self._wave[place * size : (place + int(after[0])) * size]
-            if after[0] * seconds >= SHORTEST_BEEP and purity(tone) >= PURITY:
-                self.beeps.append(moment)
+            if after[0] * seconds >= SHORTEST_BEEP:
+                (self.beeps if purity(tone) >= PURITY else self.claps).append(moment)
 
 
 def purity(tone: NDArray[np.float32]) -> float:

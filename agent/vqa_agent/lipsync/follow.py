@@ -62,7 +62,7 @@ class MouthFollower:
     def __init__(self, find: Find, shape: tuple[int, int] = (HEIGHT, WIDTH), faces: int = 4) -> None:
         self.mouths: dict[int, Mouth] = {}
         self.slots_seen = 0
-        self.cuts_seen = 0
+        self.cuts: list[float] = []
         self._find = find
         self._shape = shape
         self._shots = ShotFinder()
@@ -77,7 +77,7 @@ class MouthFollower:
             self.settle()
             self._tracker.clear()
             self._next_look = float("-inf")
-            self.cuts_seen += 1
+            self.cuts.append(picture.time)
         slot = slot_of(picture)
         if slot <= self._last_slot:
             return

@@ -26,6 +26,9 @@ LARGEST = 3
 AROUND = REACH * SLOT
 """Seconds of sound before and after the pictures that are listened to."""
 
+LEAST_CLAPS = 3
+"""Claps that must lie at one offset from cuts or flashes before it is told: fewer do so by chance."""
+
 
 class Listener:
     """All that is kept of the sound: rows of the voice, and beeps, for a few seconds."""
@@ -65,8 +68,16 @@ class Fragment:
 
     def pattern(self, listener: Listener) -> PatternOffset | None:
         """What a line-up pattern in it says."""
-        near = [moment for moment in listener.beeps.beeps if self.start - AROUND <= moment <= self.end + AROUND]
-        return pattern_offset(self.flashes.flashes, near)
+        return pattern_offset(self.flashes.flashes, self._near(listener.beeps.beeps))
+
+    def claps(self, listener: Listener) -> PatternOffset | None:
+        """What claps say together with cuts and flashes; None with fewer than `LEAST_CLAPS` of them."""
+        seen = sorted([*self.flashes.flashes, *self.follower.cuts])
+        found = pattern_offset(seen, self._near(listener.beeps.claps))
+        return found if found is not None and found.pairs >= LEAST_CLAPS else None
+
+    def _near(self, moments: list[float]) -> list[float]:
+        return [moment for moment in moments if self.start - AROUND <= moment <= self.end + AROUND]
 
     def mouths(self) -> list[Mouth]:
         """The mouths that were seen long enough."""
