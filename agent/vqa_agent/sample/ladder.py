@@ -20,7 +20,7 @@ class Level:
     neural_rate: float | None
     share: float
     """CPU of a stream on this rung as a share of the first rung's, until this box has learnt its own: that of 1080p30
-    H.264 with rare key pictures, so that a climb is rather cheaper than believed."""
+    H.264 with rare key pictures (`benchmarks.decode_ratio --rungs`): a climb is rather cheaper than believed."""
     skip_frame: str = "DEFAULT"
     """What the decoder leaves out: DEFAULT (nothing), NONREF or NONKEY, as FFmpeg names it."""
     duty: float = 1.0
@@ -34,10 +34,10 @@ class Level:
 
 LADDER: tuple[Level, ...] = (
     Level("full", None, 5.0, 1.0),
-    Level("fewer neural looks", None, 1.0, 0.92),
-    Level("half the pictures", 12.5, 1.0, 0.82),
-    Level("reference pictures", 8.0, 0.5, 0.62, "NONREF"),
-    Level("few reference pictures", 3.0, 0.2, 0.57, "NONREF"),
+    Level("fewer neural looks", None, 1.0, 0.77),
+    Level("half the pictures", 12.5, 1.0, 0.76),
+    Level("reference pictures", 8.0, 0.5, 0.56, "NONREF"),
+    Level("few reference pictures", 3.0, 0.2, 0.49, "NONREF"),
     Level("key pictures", 2.0, 0.1, 0.1, "NONKEY"),
-    Level("key pictures, a quarter of the time", 2.0, 0.1, 0.08, "NONKEY", 0.25),
+    Level("key pictures, a quarter of the time", 2.0, 0.1, 0.06, "NONKEY", 0.25),
 )
