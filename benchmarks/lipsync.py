@@ -1,8 +1,9 @@
 """Lip sync on speakers that the towers never saw: python -m benchmarks.lipsync --media DIR --folds DIR
 
 Each fold's towers, as `python -m quantize.sync.train` leaves them, judge the speakers that they were not trained on:
-fragments of 4 s whose sound was moved by known amounts, and with the voices of strangers. An hour of material in which
-nobody talks to the camera is judged by the model that is shipped. Nothing is tuned here: the confidence comes from the
+fragments of 4 s whose sound was moved by known amounts, and with the voices of strangers; then takes of 3 s by
+themselves. An hour of material in which nobody talks to the camera is judged by the model that is shipped, and every
+film is searched for line-up patterns, with every sound there is. Nothing is tuned here: the confidence comes from the
 manifest. At the end, what one fragment costs.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ from quantize.sync.evaluate import (
 from quantize.sync.simulate import TremblingLabels, read_labels, talking
 from quantize.sync.train import CONFIG, KINDS, Workshop
 from vqa_agent.capture import Source, open_source
+from vqa_agent.detect.av_sync import PATTERN_CERTAIN
 from vqa_agent.infer import Model, open_model
 from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.follow import Find
@@ -55,6 +58,9 @@ COSTED = "talking/p31.mkv"
 CORPUS = "grid_s1"
 """A speaker with many short takes, who is a large part of the real fragments: figures are given without him, too."""
 
+TAKE = 3.0
+"""Seconds of a short take."""
+
 COLUMNS = ("fragments", "coverage", "median_error_ms", "p90_error_ms", "balanced_accuracy", "stranger_verdicts")
 
 
@@ -67,10 +73,15 @@ def find_in(media: Path, own: bool) -> Callable[[str], Find]:
     return lambda file: TremblingLabels(labels, file, tremble, 1)
 
 
-def recordings(media: Path, find: Callable[[str], Find]) -> list[Recording]:
-    """Every talker, cut into fragments."""
+def recordings(media: Path, find: Callable[[str], Find], seconds: float = SECONDS) -> list[Recording]:
+    """Every talker, cut into fragments of `seconds`."""
     files = few_takes(talking(media, read_config(CONFIG)["same"]))
-    return [record(media, file, speaker, kind, find(file)) for file, (speaker, kind) in files.items()]
+    return [record(media, file, speaker, kind, find(file), seconds) for file, (speaker, kind) in files.items()]
+
+
+def single(recordings: Sequence[Recording]) -> list[Recording]:
+    """The same with each fragment by itself, so that none counts together with the one beside it."""
+    return [replace(each, fragments=[fragment]) for each in recordings for fragment in each.fragments]
 
 
 def table_of(title: str, groups: Mapping[Any, Sequence[Trial]]) -> Table:
@@ -101,7 +112,7 @@ def show(console: Console, title: str, found: Sequence[Trial], confidence: float
 
 def nobody_talks(media: Path, find: Find, model: Model, confidence: float, hours: float) -> dict[str, Any]:
     """Scenes, broadcasts and stills with voices, music and noises: how many fragments end with which verdict."""
-    films = [record(media, f"{file.parent.name}/{file.name}", file.stem, "other", find) for file in silent_films(media)]
+    films = films_of(silent_films(media), media, find)
     files = [file for kind in ("speech", "music") for file in sorted(media.glob(f"sound/{kind}/*.flac"))[:12]]
     heard = [listen(_repeated(_sounds(file), 30.0)) for file in files]
     said = (opinion for ear in heard for film in films for _, opinion in opinions(film, ear, model, confidence))
@@ -110,6 +121,25 @@ def nobody_talks(media: Path, find: Find, model: Model, confidence: float, hours
         verdict = str(opinion.reason) if opinion.reason else "verdict"
         verdicts[verdict] = verdicts.get(verdict, 0) + 1
     return {"seconds": SECONDS * sum(verdicts.values()), **verdicts}
+
+
+def films_of(files: Iterable[Path], media: Path, find: Find) -> list[Recording]:
+    return [record(media, str(file.relative_to(media)), file.stem, "other", find) for file in files]
+
+
+def patterns(media: Path) -> dict[str, int]:
+    """Every film with every sound: in how many fragments a line-up pattern is found, which none of them has."""
+    films = films_of([*silent_films(media), *sorted(media.glob("talking/*.mkv"))], media, lambda picture: [])
+    found = looked = 0
+    for file in sorted(media.glob("sound/*/*.flac")):
+        listener = Listener()
+        for sound in _sounds(file):
+            listener.hear(sound)
+        for fragment in (fragment for film in films for fragment in film.fragments):
+            pattern = fragment.pattern(listener)
+            found += (pattern is not None and pattern.pairs >= PATTERN_CERTAIN) or fragment.claps(listener) is not None
+            looked += 1
+    return {"fragments": looked, "patterns": found}
 
 
 def plot(talkers: Sequence[Recording], model_of: Callable[[str], Model], names: Sequence[str], out: Path) -> None:
@@ -209,11 +239,14 @@ def main() -> None:
         show(console, f"unseen speakers, {kind}", found, confidence, kind == "int8")
         if arguments.results and kind == "int8":
             arguments.results.write_text("".join(json.dumps(_plain(trial)) + "\n" for trial in found), encoding="utf-8")
+    short = single(recordings(arguments.media, find_in(arguments.media, not arguments.labels), TAKE))
+    show(console, f"takes of {TAKE:.0f} s", trials(short, workshop.chooser("int8"), confidence), confidence, False)
     if arguments.plot:
         plot(talkers, workshop.chooser("int8"), PLOTTED, arguments.plot)
     started = time.process_time()
     quiet = nobody_talks(arguments.media, FaceFinder().find, open_model("sync"), confidence, 1.0)
     console.print(f"nobody talks: {quiet} ({time.process_time() - started:.0f} s of a core)")
+    console.print(f"films with sounds that are not theirs: {patterns(arguments.media)}")
     spent = min(cost(arguments.media, open_model("sync"), confidence) for _ in range(3))
     console.print(f"4 s of one face at 1080p25: {spent:.2f} s of a core, decoding apart")
 

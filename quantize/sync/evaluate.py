@@ -31,7 +31,7 @@ SECONDS, SHORTEST = 4.0, 2.4
 TAKES = 30
 """Takes of one speaker that are used at most."""
 
-OTHERS = 2
+OTHERS = 6
 """Voices of other speakers that each fragment is tried with."""
 
 WRONG = 0.1
@@ -88,8 +88,8 @@ def few_takes(files: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]
     return {file: about for file, about in sorted(files.items()) if file in used}
 
 
-def record(media: Path, file: str, speaker: str, kind: str, find: Find) -> Recording:
-    """Cut `file` into fragments, as the detector does in a file."""
+def record(media: Path, file: str, speaker: str, kind: str, find: Find, seconds: float = SECONDS) -> Recording:
+    """Cut `file` into fragments of `seconds`, as the detector does in a file."""
     fragments: list[Fragment] = []
     sounds: list[Sound] = []
     with open_source(Source(name=file, url=str(media / file), live=False)) as capture:
@@ -98,7 +98,7 @@ def record(media: Path, file: str, speaker: str, kind: str, find: Find) -> Recor
                 sounds.append(sample)
             elif isinstance(sample, Picture):
                 if not fragments or sample.time >= fragments[-1].end - 1e-3:
-                    fragments.append(Fragment(sample.time, sample.time + SECONDS, find))
+                    fragments.append(Fragment(sample.time, sample.time + seconds, find))
                 fragments[-1].watch(sample)
     return Recording(
         file, speaker, kind, [each for each in fragments if each.seen_until - each.start >= SHORTEST], sounds

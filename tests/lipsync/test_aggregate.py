@@ -76,6 +76,15 @@ def test_the_same_in_more_windows_is_surer() -> None:
     assert decide([short], 0.0).confidence < 0.8 * decide([long], 0.0).confidence
 
 
+def test_the_beginning_of_a_voice_counts_beside_the_windows_that_have_it() -> None:
+    whole = talker(4)
+    speech = np.arange(100) >= 50
+    late = Talker(whole.distances, whole.movement, speech)
+    silent = whole.distances.copy()
+    silent[:50] = 1.0
+    assert decide([late], 0.0).confidence > decide([Talker(silent, whole.movement, speech)], 0.0).confidence
+
+
 def test_less_than_two_seconds_are_too_little() -> None:
     long = talker(4)
     short = Talker(long.distances[:40], long.movement[:40], long.speech[:40])

@@ -49,5 +49,15 @@ def test_offsets_without_a_voice_do_not_count() -> None:
     assert fit(distances(mouths, np.full_like(voices, np.nan))) is None
 
 
+def test_a_chance_of_few_rows_counts_for_less() -> None:
+    table = np.full((60, 2 * REACH + 1), 1.0, np.float32)
+    table[:, REACH] = 0.8
+    table[:, REACH + 20] = 0.75
+    table[:25, REACH + 20] = np.nan
+    assert fit(table).offset == 0
+    table[:25, REACH + 20] = 0.75
+    assert fit(table).offset == 20
+
+
 def test_too_few_rows_say_nothing() -> None:
     assert fit(distances(*embeddings(9))) is None

@@ -57,7 +57,7 @@ class AvSync(Detector[AvSyncSettings]):
     trained so that what belongs together comes close. The voice slides +-1 s along the mouths. The windows of 1 s in
     which the voice is heard and the mouth moves are pooled, and the minimum of their mean distance, refined by a
     parabola, is the offset. Its confidence is how much deeper that minimum is than any other, times the share of the
-    windows that find the same offset within 80 ms by themselves, times the root of their number. A fragment that alone
+    windows that find the same offset within 80 ms by themselves, times the root of their time. A fragment that alone
     is not sure counts together with the one before or after it, if both lead to the same offset, and half of the
     confidence is asked then. Faces that are sure and disagree give no verdict. Out of sync is what lies beyond `early`
     or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm` on, and minor before. `transport`

@@ -1,9 +1,10 @@
 """From the distances of every face in a fragment to one verdict.
 
 Windows without speech or with a still mouth have no vote. The others of a face are pooled, because a mean over time is
-worth more than any single window, and the pooled minimum is the face's offset. How far it is to be believed follows
-from three things that chance does not bring together: how much deeper it is than any other minimum, how many of the
-windows find it by themselves, and how many windows there are. Faces that are believed and disagree are no verdict.
+worth more than any single window, together with what is right beside them: that a mouth opens and closes when the voice
+begins and ends says much. The pooled minimum is the face's offset. How far it is to be believed follows from three
+things that chance does not bring together: how much deeper it is than any other minimum, how many of the windows find
+it by themselves, and how long they are together. Faces that are believed and disagree are no verdict.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ CLUSTER = 2
 LEAST_WINDOWS = 3
 """Windows with a vote that a verdict needs: 2 s."""
 
-USUAL_WINDOWS = 7
-"""Windows of a fragment of 4 s. What chance makes of a mean falls with the root of their number."""
+BESIDE = 12
+"""Slots before and after a window with a vote that are pooled with it."""
+
+USUAL_SLOTS = 100
+"""Slots of a fragment of 4 s. What chance makes of a mean falls with the root of their number."""
 
 TOGETHER = 0.5
 """Share of the confidence that is enough where two fragments agree: chance seldom finds the same offset twice."""
@@ -72,7 +76,7 @@ class Opinion:
     """`offset` in seconds, positive when the sound is late; None where nothing was measured.
 
     `reason` is None where the opinion is sure. `confidence` is the share of the windows that agree, times the depth of
-    the minimum below any other (see `Fit.margin`), times the root of the number of windows, relative to the usual one.
+    the minimum below any other (see `Fit.margin`), times the root of the time that was pooled, relative to the usual.
     """
 
     offset: float | None
@@ -83,16 +87,18 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class _Vote:
-    """What one face says: its pooled fit, in how many windows, and the share of these that find the same offset."""
+    """What one face says: its pooled fit, from how many windows and slots, and the share of the windows that find the
+    same offset."""
 
     fit: Fit
     late: float
     windows: int
+    slots: int
     agreement: float
 
     @property
     def confidence(self) -> float:
-        return self.agreement * self.fit.margin * math.sqrt(self.windows / USUAL_WINDOWS)
+        return self.agreement * self.fit.margin * math.sqrt(self.slots / USUAL_SLOTS)
 
     @property
     def offset(self) -> float:
@@ -166,13 +172,15 @@ def _vote(talker: Talker) -> _Vote | None:
     """None where too few windows have a vote."""
     active = (_windows(talker.movement) >= STILL) & (_windows(talker.speech) >= SPEECH_SHARE)
     starts = [start for start, votes in zip(_starts(len(talker.distances)), active, strict=True) if votes]
-    used = np.unique([slot for start in starts for slot in range(start, min(start + WINDOW, len(talker.distances)))])
-    pooled = fit(talker.distances[used.astype(int)])
+    used = np.zeros(len(talker.distances), np.bool_)
+    for start in starts:
+        used[max(0, start - BESIDE) : start + WINDOW + BESIDE] = True
+    pooled = fit(talker.distances[used])
     if len(starts) < LEAST_WINDOWS or pooled is None:
         return None
     alone = [fit(talker.distances[start : start + WINDOW]) for start in starts]
     same = [found is not None and abs(found.offset - pooled.offset) <= CLUSTER for found in alone]
-    return _Vote(pooled, talker.late, len(starts), float(np.mean(same)))
+    return _Vote(pooled, talker.late, len(starts), int(used.sum()), float(np.mean(same)))
 
 
 __all__ = ["REACH", "Opinion", "Reason", "Talker", "decide"]

@@ -57,18 +57,22 @@ def distances(mouths: Floats, voices: Floats) -> Floats:
 def fit(table: Floats, least: int = 10) -> Fit | None:
     """The offset at which the mean of the rows of `distances` is least; None with fewer than `least` rows.
 
-    An offset counts only where at least half of the rows have a voice. The minimum is refined by the parabola through
-    it and its neighbours.
+    An offset counts only where at least half of the rows have a voice. A mean of fewer rows strays further by chance:
+    it is drawn to the median by the root of their share. The minimum is refined by the parabola through it and its
+    neighbours.
     """
     if len(table) < least:
         return None
-    heard = np.isfinite(table).mean(axis=0) >= 0.5
+    share = np.isfinite(table).mean(axis=0)
+    heard = share >= 0.5
     if heard.sum() < REACH:
         return None
     curve = np.full(table.shape[1], np.nan, np.float32)
     curve[heard] = np.nanmean(table[:, heard], axis=0)
+    level = np.nanmedian(curve)
+    curve = np.asarray(level + (curve - level) * np.sqrt(share), np.float32)
     lowest = int(np.nanargmin(curve))
-    confidence = float(np.nanmedian(curve) - curve[lowest])
+    confidence = float(level - curve[lowest])
     away = curve[np.abs(np.arange(len(curve)) - lowest) > NEAR]
     margin = float(np.nanmin(away) - curve[lowest])
     return Fit(lowest - REACH + _refined(curve, lowest), confidence, margin, curve)
