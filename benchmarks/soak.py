@@ -18,13 +18,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from time import monotonic, sleep, time
+from time import monotonic, sleep
 
 import numpy as np
 import psutil
@@ -42,18 +42,18 @@ QUIET = (8.0, 25.0)
 LASTS = 6.0
 """Seconds that a fault lasts at most."""
 
-WARM_UP = 0.2
+WARM_UP = 0.4
+"""Share of the time that is left out: a starved worker meets its networks one after the other."""
 PATIENCE = 90.0
 """Seconds after the last fault in which everything must be delivered."""
 
-ROOM = {"supervisor_mb": 8.0, "supervisor_files": 4.0, "threads": 2.0, "worker_files": 8.0, "wal_mb": 4.0}
+ROOM = {
+    "supervisor_mb": 8.0, "supervisor_files": 4.0, "threads": 2.0, "worker_mb": 8.0, "worker_files": 8.0, "wal_mb": 4.0,
+}  # fmt: skip
 """Growth that is no leak: an arena of the allocator, a worker that is being started while another ends."""
 
-YOUNG, WORKER_ROOM = 180.0, 8.0
-"""Seconds in which a worker loads its networks one after the other, and MB by which it may grow from then on."""
-
-MOST_TOLD = 6
-"""Processes below the supervisor that are told of: those that lived longest."""
+SPARED = "program"
+"""The stream whose worker is not killed, so that its memory can be followed through the whole soak."""
 
 CONFIGURATION = """\
 [agent]
@@ -87,6 +87,7 @@ class Point:
     supervisor_mb: float
     supervisor_files: float
     threads: float
+    worker_mb: float
     worker_files: float
     wal_mb: float
 
@@ -99,8 +100,6 @@ class Soak:
         self._clip = looped_clip(folder)
         self._config = folder / "agent.toml"
         self.faults: Counter[str] = Counter()
-        self.workers: defaultdict[int, list[float]] = defaultdict(list)
-        """Resident MB of every worker, each from when it is no longer young."""
         self._configure()
         command = [sys.executable, "-m", "vqa_agent", "run", "--config", str(self._config)]
         with (folder / "log").open("wb") as log:
@@ -151,7 +150,7 @@ class Soak:
 
     def _kill_worker(self) -> Callable[[], None]:
         found = status_file.read(self._folder / "state" / "status.json")
-        pids = [stream.pid for stream in found.streams.values() if stream.pid]
+        pids = [stream.pid for name, stream in found.streams.items() if stream.pid and name != SPARED]
         with suppress(psutil.NoSuchProcess, IndexError):
             psutil.Process(self._rng.choice(pids)).kill()
         return _nothing
@@ -197,12 +196,17 @@ class Soak:
         for worker in supervisor.children(recursive=True):
             with suppress(psutil.Error):
                 files += worker.num_fds()
-                if time() - worker.create_time() > YOUNG:
-                    self.workers[worker.pid].append(worker.memory_info().rss / 1e6)
         return Point(
-            supervisor.memory_info().rss / 1e6, supervisor.num_fds(), supervisor.num_threads(), files,
+            supervisor.memory_info().rss / 1e6, supervisor.num_fds(), supervisor.num_threads(), self._spared(), files,
             wal.stat().st_size / 1e6 if wal.exists() else 0.0,
         )  # fmt: skip
+
+    def _spared(self) -> float:
+        """Resident MB of the worker that is never killed; 0 before there is one."""
+        with suppress(OSError, ValueError, KeyError, psutil.Error):
+            pid = status_file.read(self._folder / "state" / "status.json").streams[SPARED].pid
+            return psutil.Process(pid).memory_info().rss / 1e6 if pid else 0.0
+        return 0.0
 
 
 def _nothing() -> None:
@@ -254,10 +258,6 @@ def main() -> int:
         for name, (first, last) in found.items():
             highest = max(asdict(point)[name] for point in points)
             print(f"{name:17} {first:8.1f} -> {last:8.1f}  {slope[name]:+8.1f} an hour, at most {highest:.1f}")
-        for series in sorted(soak.workers.values(), key=len)[-MOST_TOLD:]:
-            first, last = thirds(series)
-            grown += ["worker_mb"] * (last - first > WORKER_ROOM)
-            print(f"{'worker_mb':17} {first:8.1f} -> {last:8.1f}  in {len(series) * STEP / 60:.0f} minutes")
         print("everything is delivered, every stream is watched" if drained else "NOT DRAINED, or not watched")
         print(f"GROWN: {', '.join(grown)}" if grown else "nothing has grown")
     return 0 if drained and not grown else 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from benchmarks.soak import ROOM, Point, growth, leaks
 
-LEVEL = Point(supervisor_mb=100.0, supervisor_files=26, threads=5, worker_files=67, wal_mb=0.2)
+LEVEL = Point(supervisor_mb=100.0, supervisor_files=26, threads=5, worker_mb=200.0, worker_files=67, wal_mb=0.2)
 
 
 def test_what_is_level_or_jumps_for_a_moment_is_no_leak() -> None:
