@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from tests.publish.broker import Mosquitto, free_port
 from tests.service.harness import lines
 from vqa_agent import checkup
-from vqa_agent.cli import analyze, app
+from vqa_agent.cli import app
 from vqa_agent.config import validate
 from vqa_agent.detect import detectors
 from vqa_agent.detect.interface import Severity
@@ -29,12 +29,6 @@ from vqa_agent.service.messages import Signal
 from vqa_agent.service.status import OpenDefect, RecentEvent, Status, StreamStatus, read, write
 from vqa_agent.simulate import defects, scenes, sounds
 from vqa_agent.simulate.encode import encode
-
-
-@pytest.fixture(autouse=True)
-def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What runs in this process must not seal it."""
-    monkeypatch.setattr(analyze, "seal_look", lambda urls: None)
 
 
 def invoke(*arguments: object) -> Result:
