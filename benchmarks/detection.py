@@ -1,7 +1,7 @@
 """Recall, start error and false alarms of every detector, on real material with simulated defects.
 
     python -m benchmarks.detection --media DIR [--parts ours,other,clean] [--profiles file,live] [--only black,freeze]
-                                   [--materials 3] [--live-materials 1] [--severities 0,1,2] [--stills 4] [--lane 1/2]
+                                   [--materials 3] [--live-materials 1] [--severities 0,1,2] [--stills 1] [--lane 1/2]
                                    [--results FILE] [--markdown docs/detection.md]
 
 ours    every case of `vqa_agent.simulate.cases` at every severity in every material
@@ -13,8 +13,8 @@ detectors. A defect counts as found when an event of its name overlaps it. Each 
 those that are there are not made again, so a run may be cut short, or shared among processes with `--lane`.
 
 The whole takes about 40 minutes of one core. Live rules are patient, so that defects last four times as long there:
-fewer materials are tried, and the middle severity only. Clean material is decoded once for both profiles, and one
-photograph in `--stills` is looked at.
+fewer materials are tried, and the middle severity only. Clean material is decoded once for both profiles; of the
+photographs, one in `--stills` is looked at.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ def main() -> None:
     parser.add_argument("--only", type=lambda text: text.split(","), default=[])
     parser.add_argument("--materials", type=int, default=3)
     parser.add_argument("--live-materials", type=int, default=1)
-    parser.add_argument("--stills", type=int, default=4, help="one photograph in so many")
+    parser.add_argument("--stills", type=int, default=1, help="one photograph in so many")
     parser.add_argument("--severities", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1, 2])
     parser.add_argument("--lane", type=lambda text: [int(part) for part in text.split("/")], default=[1, 1])
     parser.add_argument("--results", type=Path, default=Path(".cache/benchmarks/detection.jsonl"))
