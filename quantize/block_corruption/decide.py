@@ -25,8 +25,8 @@ MARGIN = 0.75
 
 LOWEST = 0.5
 
-VOTES = 3
-"""Looks as which one counts at the most: what the live rule needs."""
+VOTES = 2
+"""Looks as which one counts at the most: one less than the live rule needs."""
 
 Scores = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ def score(model: Path, clips: list[ClipLooks], backend: Backend = "onnxruntime")
 
 
 def votes(picture: Scores) -> Scores:
-    """(n, 3) the highest thresholds at which each look counts as one, two and three, as the detector counts them."""
+    """(n, 2) the highest thresholds at which each look counts as one and as two, as the detector counts them."""
     sure = np.clip(picture, 1e-6, 1 - 1e-6)[:, None]
     odds = sure / (1 - sure) * np.exp(-SURER * np.arange(VOTES))
     return np.asarray(odds / (1 + odds))
@@ -70,8 +70,10 @@ def votes(picture: Scores) -> Scores:
 def event_score(values: Scores, count: int, looks: int) -> float:
     """The highest threshold at which some `looks` successive looks would count as `count` bad ones; 0 for too few.
 
-    `values` are (n,) scores or (n, votes): what each look counts as may be more than one.
+    `values` are (n,) scores or (n, votes): what each look counts as may be more than one, but never all of them.
     """
+    if values.ndim > 1:
+        values = values[:, : max(1, count - 1)]
     windows = [np.sort(values[start : start + looks], None) for start in range(max(1, len(values) - looks + 1))]
     return float(max((window[-count] for window in windows if len(window) >= count), default=0.0))
 

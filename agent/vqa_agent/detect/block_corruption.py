@@ -26,8 +26,8 @@ SUPPORT = 0.5
 """Share of the way to certainty that is left of the threshold where the decoder itself marks the picture as damaged."""
 
 SURER = 1.5
-"""Logits above the threshold for which a look counts as one look more: most damage of one or two pictures is certain
-when it is seen at all, and seen once."""
+"""Logits above the threshold for which a look counts as one look more; never as all that are needed, because a moving
+effect, such as a picture that grows within another, makes a single look as sure."""
 
 Network = Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]
 """From (1, 16, rows, columns) planes to (1, 1, rows / 4, columns / 4) blocks and (1, 1) picture."""
@@ -53,10 +53,9 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
     Formula: 16 planes with a value per 8 x 8 pixels (means, activity, steps on the coder's grid and off it, and the
     same of the change since the picture before) go through a small residual network, which gives a probability for each
     block of 32 pixels and one for the picture. Black bars on opposite sides are left out. A look is bad when the
-    picture's reaches `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. For each 1.5 that its log-odds lie
-    above those of the threshold a look counts as one more, so that a sure one needs no other in a file. Where the
-    decoder marks the picture as damaged itself, half of what the threshold is above one half is waived. The region
-    holds all blocks above one half.
+    picture's reaches `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. A look whose log-odds lie 1.5
+    above those of the threshold counts as two live, so that it needs one other. Where the decoder marks the picture as
+    damaged itself, half of what the threshold is above one half is waived. The region holds all blocks above one half.
 
     Settings: raise `threshold` towards 1 where a channel's graphics are taken for damage. The model's own threshold
     is in models/manifest.toml.
@@ -92,7 +91,10 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
             score=probability,
             bad=bad,
             region=damaged_region(blocks) if bad else None,
-            detail={"area": round(float((blocks > DAMAGED).mean()), 4), "count": worth(probability, threshold)}
+            detail={
+                "area": round(float((blocks > DAMAGED).mean()), 4),
+                "count": min(worth(probability, threshold), self._most()),
+            }
             if bad
             else {},
             uncertainty=uncertainty(probability, threshold),
@@ -103,6 +105,10 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
         if self._model is None:
             self._model = open_model(MODEL)
         return probabilities(self._model.run, block_planes(picture), picture.levels.black)
+
+    def _most(self) -> int:
+        """As how many looks one counts at most."""
+        return max(1, (self.settings.rule(self.rules[self.profile]).count or 1) - 1)
 
     def _threshold(self, corrupt: bool) -> float:
         assert self._model is not None
