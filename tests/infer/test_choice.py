@@ -31,7 +31,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock(onnxruntime=3.0, openvino=1.2)
+    clock = Clock(onnxruntime=3.0, openvino=0.8)
     monkeypatch.setattr(choice, "measure_apart", clock)
     return clock
 

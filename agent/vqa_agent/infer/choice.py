@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 CACHE = "runtimes.json"
 
-WORTH = 0.5
+WORTH = 0.3
 """OpenVINO is taken where it needs less than this share of ONNX Runtime's time, as on processors without instructions
 for INT8: it takes 65 MB more for each stream, and the networks are a tenth of a stream's CPU."""
 
