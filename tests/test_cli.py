@@ -82,6 +82,14 @@ class TestAnalyze:
         assert {finding["bad"] for finding in findings} == {True, False}
         assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
 
+    def test_a_report_is_not_lost_to_an_input_that_cannot_be_read(self, tmp_path: Path) -> None:
+        garbage, report = tmp_path / "g.mp4", tmp_path / "r.html"
+        garbage.write_bytes(b"no media at all")
+        report.write_text("what an earlier look has found")
+        result = invoke("analyze", garbage, "--report", report)
+        assert result.exit_code == 2
+        assert report.read_text() == "what an earlier look has found"
+
     def test_sealed_it_finds_and_writes_the_same(self, clip: Path, tmp_path: Path) -> None:
         open_now = invoke("analyze", "--json", clip).stdout
         report, found = tmp_path / "r.html", tmp_path / "f.jsonl"

@@ -65,6 +65,11 @@ def open_report(path: Path) -> IO[str]:
         raise _unwritable(path, error) from None
 
 
+def is_new(file: IO[str]) -> bool:
+    """Whether there is nothing in it yet."""
+    return not os.fstat(file.fileno()).st_size
+
+
 def write_report(file: IO[str], chapters: Iterable[Chapter]) -> None:
     """Write the page over what is in `file`. Raises AgentError where that fails."""
     page = render(list(chapters))

@@ -26,7 +26,7 @@ from vqa_agent.judge import Decision
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Sample
 from vqa_agent.memory import settle
-from vqa_agent.report import Chapter, clock, open_report, write_report
+from vqa_agent.report import Chapter, clock, is_new, open_report, write_report
 from vqa_agent.service.limits import seal_look
 from vqa_agent.thumbnails import Thumbnails
 
@@ -106,11 +106,13 @@ def analyze(
                 err.print(f"vqa-agent: {error}", markup=False)
             else:
                 _tell_failures(chapters[-1].summary)
-        if page is not None:
+        # A report of an earlier look is worth more than one of nothing.
+        reported = page is not None and (bool(chapters) or is_new(page))
+        if page is not None and reported:
             write_report(page, chapters)
     if not as_json:
         _print_table(chapters, to_stderr=findings == Path("-"))
-    if report is not None:
+    if reported:
         err.print(f"The report is in {report}", markup=False)
     if failed:
         raise typer.Exit(InputError.exit_code)
