@@ -215,21 +215,23 @@ def _nothing() -> None:
 
 def growth(points: Sequence[Point]) -> dict[str, tuple[float, float]]:
     """Of each figure, the medians of the first and of the last third after the warm-up."""
-    settled = [asdict(point) for point in points[int(len(points) * WARM_UP) :]]
-    return {name: thirds([each[name] for each in settled]) for name in ROOM}
-
-
-def thirds(series: Sequence[float]) -> tuple[float, float]:
-    """The medians of the first and of the last third."""
-    third = max(1, len(series) // 3)
-    return median(series[:third]), median(series[-third:])
+    found = settled(points)
+    third = max(1, len(next(iter(found.values()))) // 3)
+    return {name: (median(series[:third]), median(series[-third:])) for name, series in found.items()}
 
 
 def slopes(points: Sequence[Point]) -> dict[str, float]:
     """Of each figure, how much a line through it after the warm-up rises in an hour."""
-    settled = [asdict(point) for point in points[int(len(points) * WARM_UP) :]]
-    hours = np.arange(len(settled)) * STEP / 3600
-    return {name: float(np.polyfit(hours, [each[name] for each in settled], 1)[0]) for name in ROOM}
+    return {
+        name: float(np.polyfit(np.arange(len(series)) * STEP / 3600, series, 1)[0])
+        for name, series in settled(points).items()
+    }
+
+
+def settled(points: Sequence[Point]) -> dict[str, list[float]]:
+    """Each figure over time, after the warm-up."""
+    late = [asdict(point) for point in points[int(len(points) * WARM_UP) :]]
+    return {name: [each[name] for each in late] for name in ROOM}
 
 
 def leaks(found: dict[str, tuple[float, float]]) -> list[str]:
