@@ -189,13 +189,7 @@ def _open_web(source: Source) -> Opened:
 
 def _open_remote(source: Source, remote: Remote) -> Opened:
     """Let FFmpeg read what is fetched here. Closes it where that fails."""
-    options = {"protocol_whitelist": "crypto", **source.options, **NO_PLAYLISTS}
-    try:
-        container = av.open(remote, "r", options=options, buffer_size=READ_SIZE, metadata_errors="replace")
-    except BaseException:
-        remote.close()
-        raise
-    return Opened(container, pulled=True, remote=remote)
+    return Opened(_read_from(remote, source, None), pulled=True, remote=remote)
 
 
 def _open_tap(source: Source) -> Tap | None:
@@ -213,19 +207,22 @@ def _is_playlist(url: str) -> bool:
 
 def _through(tap: Tap, source: Source) -> Opened:
     """A container that reads from `tap`. Closes it where that fails."""
-    options = {"protocol_whitelist": "crypto", **source.options, **NO_PLAYLISTS}
-    try:
-        container = av.open(
-            tap, "r", options=options, timeout=_timeout(source), buffer_size=READ_SIZE, metadata_errors="replace"
-        )
-    except BaseException:
-        tap.close()
-        raise
+    container = _read_from(tap, source, _timeout(source))
     if not is_mpegts(container):
         tap.forgo()
     if isinstance(tap.origin, Receiver):
         tap.origin.patience = READ_TIMEOUT
     return Opened(container, tap)
+
+
+def _read_from(file: Tap | Remote, source: Source, timeout: tuple[float, float] | None) -> InputContainer:
+    """A container that FFmpeg reads from `file`, and nothing beside it. Closes the file where that fails."""
+    options = {"protocol_whitelist": "crypto", **source.options, **NO_PLAYLISTS}
+    try:
+        return av.open(file, "r", options=options, timeout=timeout, buffer_size=READ_SIZE, metadata_errors="replace")
+    except BaseException:
+        file.close()
+        raise
 
 
 def _options(source: Source) -> dict[str, str]:

@@ -5,6 +5,7 @@ lead elsewhere; so every connection is made by the guard, to an address that it 
 from __future__ import annotations
 
 import os
+from http import HTTPStatus
 
 from vqa_agent.capture.guard import Answer, ForbiddenError, Guard
 
@@ -22,7 +23,7 @@ class Remote:
         """Some bytes, at most `size`; nothing at the end."""
         if self._answer is None:
             self._answer = self._guard.ask(self._url, self._place)
-            if self._place and self._answer.status != PARTIAL:
+            if self._place and self._answer.status != HTTPStatus.PARTIAL_CONTENT:
                 raise ForbiddenError("the server does not give parts of a file, although it says that it does")
         data = self._answer.read(size)
         self._place += len(data)
@@ -49,7 +50,3 @@ class Remote:
         if self._answer is not None:
             self._answer.close()
             self._answer = None
-
-
-PARTIAL = 206
-"""Status of an answer that begins where it was asked to."""

@@ -60,8 +60,8 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
     Settings: raise `threshold` towards 1 where a channel's graphics are taken for damage. The model's own threshold
     is in models/manifest.toml.
 
-    Mistakes: new kinds of mosaics, pixel art and transitions in tiles. Misses: faint damage in a single picture;
-    copies of the picture before where little moves, which nobody sees either; pictures narrower or
+    Mistakes: new kinds of mosaics, pixel art and transitions in tiles. Misses: damage in a single picture, since two
+    looks are needed; copies of the picture before where little moves, which nobody sees either; pictures narrower or
     lower than 64 pixels.
 
     Source: a map of block probabilities with a learned decision in place of an area rule; trained on lost packets,
