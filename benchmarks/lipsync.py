@@ -46,7 +46,7 @@ from vqa_agent.infer import Model, open_model
 from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.follow import Find
 from vqa_agent.lipsync.fragment import Fragment, Listener
-from vqa_agent.lipsync.similarity import REACH, fit
+from vqa_agent.lipsync.similarity import fit
 from vqa_agent.media import Picture, Sound
 
 PLOTTED = ("p31", "retalk4", "vasa_5", "restaurant")
@@ -157,7 +157,7 @@ def plot(talkers: Sequence[Recording], model_of: Callable[[str], Model], names: 
         found = fit(talker.distances)
         if found is not None:
             style = "--" if seen is not heard else "-"
-            axes.plot(40 * (np.arange(len(found.curve)) - REACH), found.curve, style, label=label)
+            axes.plot(40 * (np.arange(len(found.curve)) - len(found.curve) // 2), found.curve, style, label=label)
     axes.set(xlabel="offset in ms (positive: the sound is late)", ylabel="mean cosine distance")
     axes.grid(alpha=0.3)
     axes.legend()

@@ -39,7 +39,7 @@ from vqa_agent.infer import MODELS, Model, open_model
 from vqa_agent.lipsync.embed import ROWS_PER_SLOT, stacks_of, windows_of
 from vqa_agent.lipsync.faces import FaceFinder
 from vqa_agent.lipsync.follow import SLOT
-from vqa_agent.lipsync.similarity import REACH, Fit, distances, fit
+from vqa_agent.lipsync.similarity import SEARCH, Fit, distances, fit
 from vqa_agent.lipsync.voice import normalise
 
 CONFIG = Path(__file__).with_name("config.toml")
@@ -51,7 +51,7 @@ STAGES = ("first", "second", "third")
 KINDS = ("int8", "fp32")
 
 SURE = 0.08
-"""Least confidence with which a recording's own offset is believed."""
+"""Least depth of the minimum with which a recording's own offset is believed."""
 
 
 def folds_of(clips: Sequence[Clip], config: Mapping[str, Any]) -> list[set[str]]:
@@ -105,7 +105,7 @@ def table_of(towers: Towers, clip: Clip) -> Floats:
     rows, columns = MARGIN
     stacks = stacks_of(clip.cuts[:, rows:-rows, columns:-columns])
     voice = normalise(voice_rows(clip.wave))
-    first, count = ROWS_PER_SLOT * (clip.first - REACH), clip.slots + 2 * REACH
+    first, count = ROWS_PER_SLOT * (clip.first - SEARCH), clip.slots + 2 * SEARCH
     windows = windows_of(voice, first, count)
     with torch.inference_mode():
         mouths, voices = towers(torch.from_numpy(stacks), torch.from_numpy(windows))
@@ -133,7 +133,7 @@ def shifted(clips: Sequence[Clip], offsets: Mapping[str, Fit | None]) -> list[Cl
     moved = []
     for clip in clips:
         found = offsets.get(clip.name)
-        sure = found is not None and found.confidence >= SURE and abs(found.offset) <= 8
+        sure = found is not None and found.depth >= SURE and abs(found.offset) <= 8
         moved.append(replace(clip, offset=found.offset * SLOT) if found is not None and sure else clip)
     return moved
 
@@ -237,7 +237,7 @@ def main() -> None:
     workshop = Workshop(arguments.media, arguments.out, read_config(CONFIG))
     for name, found in workshop.offsets().items():
         if found is not None and name.count("/") == 1:
-            print(f"{name}: {found.milliseconds:+.0f} ms, confidence {found.confidence:.3f}", flush=True)
+            print(f"{name}: {found.milliseconds:+.0f} ms, depth {found.depth:.3f}", flush=True)
     finish(workshop, arguments.media, arguments.models)
 
 

@@ -143,7 +143,7 @@ class Talking(Fragment):
 def verdicts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[float, str]]:
     monkeypatch.setattr(av_sync, "Fragment", Talking)
     material = samples.merge(flashes([], 15.0), samples.sound_blocks(sounds.speech(16.0)))
-    found = findings(material, confidence=0.8)
+    found = findings(material, confidence=25.0)
     return [(round(finding.start), finding.detail["verdict"]) for finding in found]
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from tests.lipsync.test_similarity import embeddings
 from vqa_agent.lipsync.aggregate import Reason, Talker, decide
-from vqa_agent.lipsync.similarity import REACH, distances
+from vqa_agent.lipsync.similarity import BELIEVED, distances
 
-CONFIDENCE = 0.2
+CONFIDENCE = 4.5
 
 
 def talker(offset: int = 0, noise: float = 0.5, moving: bool = True, speaking: bool = True, seed: int = 0) -> Talker:
@@ -42,7 +42,7 @@ def test_late_pictures_are_taken_into_account() -> None:
         ([talker(moving=False)], Reason.MOUTH_NOT_SEEN),
         ([talker(noise=50.0)], Reason.LOW_CONFIDENCE),
         ([talker(8), talker(-8, seed=1)], Reason.DISAGREE),
-        ([talker(REACH)], Reason.LOW_CONFIDENCE),
+        ([talker(BELIEVED + 2)], Reason.LOW_CONFIDENCE),
     ],
     ids=["no face", "no speech", "still", "noise", "two of one strength", "beyond the search"],
 )

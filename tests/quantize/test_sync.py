@@ -15,7 +15,7 @@ from quantize.sync.simulate import RATE, Clip, Sequencer, sequences, speaker_of 
 from quantize.sync.train import CONFIG, folds_of, shifted, table_of  # noqa: E402
 from vqa_agent.infer import open_model  # noqa: E402
 from vqa_agent.lipsync.aggregate import Opinion, Reason  # noqa: E402
-from vqa_agent.lipsync.similarity import REACH, Fit  # noqa: E402
+from vqa_agent.lipsync.similarity import SEARCH, Fit  # noqa: E402
 
 CONFIGURATION = read_config(CONFIG)
 PLAIN = {**CONFIGURATION["draw"], **dict.fromkeys(("small", "coded", "reverb", "noise", "narrow", "speed"), 0.0)}
@@ -104,9 +104,9 @@ def test_towers_ship_as_one_file_with_two_free_lengths(tmp_path: Path) -> None:
 def test_a_table_covers_the_search() -> None:
     towers = Towers({**CONFIGURATION["draw"], **CONFIGURATION["train"]}).eval()
     table = table_of(towers, clip(slots=60))
-    assert table.shape == (60, 2 * REACH + 1)
-    assert np.isnan(table[0, :REACH]).all()
-    assert np.isfinite(table[:, REACH]).all()
+    assert table.shape == (60, 2 * SEARCH + 1)
+    assert np.isnan(table[0, :SEARCH]).all()
+    assert np.isfinite(table[:, SEARCH]).all()
 
 
 def trial(

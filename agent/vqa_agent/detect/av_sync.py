@@ -32,7 +32,9 @@ PATTERN_CERTAIN = 2
 class AvSyncSettings(Settings):
     fragment: float = Field(4.0, ge=3, le=10, description="Seconds that are judged at once.")
     every: float = Field(30.0, ge=3, le=3600, description="Seconds from one fragment to the next, live.")
-    confidence: float | None = Field(None, ge=0, le=2, description="Least confidence of a verdict; unset: the model's.")
+    confidence: float | None = Field(
+        None, ge=0, le=30, description="Least confidence of a verdict; unset: the model's."
+    )
     early: float = Field(0.045, gt=0, le=1, description="Seconds by which sound may be early.")
     late: float = Field(0.125, gt=0, le=1, description="Seconds by which sound may be late.")
     early_alarm: float = Field(0.090, gt=0, le=1, description="Seconds of early sound from which it is major.")
@@ -54,12 +56,13 @@ class AvSync(Detector[AvSyncSettings]):
 
     Formula: faces are found five times a second and followed; each mouth is cut out, upright and of one size, 25 times
     a second. One network turns five mouths, another 0.2 s of the voice around them, into a point each; both were
-    trained so that what belongs together comes close. The voice slides +-1 s along the mouths. The windows of 1 s in
+    trained so that what belongs together comes close. The voice slides +-3 s along the mouths. The windows of 1 s in
     which the voice is heard and the mouth moves are pooled, and the minimum of their mean distance, refined by a
-    parabola, is the offset. Its confidence is how much deeper that minimum is than any other, times the share of the
-    windows that find the same offset within 80 ms by themselves, times the root of their time. A fragment that alone
-    is not sure counts together with the one before or after it, if both lead to the same offset, and half of the
-    confidence is asked then. Faces that are sure and disagree give no verdict. Out of sync is what lies beyond `early`
+    parabola, is the offset, if it lies within 0.92 s. Its confidence is how many standard deviations it lies below the
+    curve elsewhere, which is what chance makes of this mouth and this voice, times the root of the share of the windows
+    that find the same offset within 80 ms by themselves. A fragment that alone is not sure counts together with the
+    one before or after it, if both lead to the same offset. Faces that are sure and disagree give no verdict. Out of
+    sync is what lies beyond `early`
     or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm` on, and minor before. `transport`
     in the detail is evidence and no verdict: sound that begins after the pictures or before them, and time stamps of
     the sound that step or drift against its samples. So is an offset without a face that claps give with cuts or

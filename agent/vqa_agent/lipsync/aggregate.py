@@ -2,9 +2,9 @@
 
 Windows without speech or with a still mouth have no vote. The others of a face are pooled, because a mean over time is
 worth more than any single window, together with what is right beside them: that a mouth opens and closes when the voice
-begins and ends says much. The pooled minimum is the face's offset. How far it is to be believed follows from three
-things that chance does not bring together: how much deeper it is than any other minimum, how many of the windows find
-it by themselves, and how long they are together. Faces that are believed and disagree are no verdict.
+begins and ends says much. The pooled minimum is the face's offset. How far it is to be believed follows from two things
+that chance does not bring together: how far it stands out from what this voice does at all other offsets, and how many
+of the windows find it by themselves. Faces that are believed and disagree are no verdict.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqa_agent.lipsync.follow import SLOT
-from vqa_agent.lipsync.similarity import REACH, Fit, fit
+from vqa_agent.lipsync.similarity import Fit, fit
 
 WINDOW, HOP = 25, 12
 """Slots of a window, and from one window to the next: 1 s and half of it."""
@@ -32,12 +32,6 @@ LEAST_WINDOWS = 3
 
 BESIDE = 12
 """Slots before and after a window with a vote that are pooled with it."""
-
-USUAL_SLOTS = 100
-"""Slots of a fragment of 4 s. What chance makes of a mean falls with the root of their number."""
-
-TOGETHER = 0.5
-"""Share of the confidence that is enough where two fragments agree: chance seldom finds the same offset twice."""
 
 SPEECH_SHARE = 0.3
 """Least share of a window in which the voice is heard."""
@@ -75,8 +69,8 @@ class Talker:
 class Opinion:
     """`offset` in seconds, positive when the sound is late; None where nothing was measured.
 
-    `reason` is None where the opinion is sure. `confidence` is the share of the windows that agree, times the depth of
-    the minimum below any other (see `Fit.margin`), times the root of the time that was pooled, relative to the usual.
+    `reason` is None where the opinion is sure. `confidence` is how far the minimum stands out (see `Fit.prominence`),
+    in standard deviations, times the root of the share of the windows that agree.
     """
 
     offset: float | None
@@ -87,18 +81,16 @@ class Opinion:
 
 @dataclass(frozen=True, slots=True)
 class _Vote:
-    """What one face says: its pooled fit, from how many windows and slots, and the share of the windows that find the
-    same offset."""
+    """What one face says: its pooled fit, from how many windows, and the share of them that find the same offset."""
 
     fit: Fit
     late: float
     windows: int
-    slots: int
     agreement: float
 
     @property
     def confidence(self) -> float:
-        return self.agreement * self.fit.margin * math.sqrt(self.slots / USUAL_SLOTS)
+        return self.fit.prominence * math.sqrt(self.agreement)
 
     @property
     def offset(self) -> float:
@@ -111,13 +103,13 @@ def decide(
     """What the talkers say together; less than `confidence` is no verdict.
 
     Where they alone are not sure, and those of the fragment `before` or `after` by themselves lead to the same offset,
-    both count as one, of which less is asked.
+    both count as one: chance seldom finds the same offset twice, and over twice the time it stands out less.
     """
     opinion = _decide(talkers, confidence)
     if opinion.reason is not Reason.LOW_CONFIDENCE:
         return opinion
     for neighbours, first, second in ((before, before, talkers), (after, talkers, after)):
-        longer = _decide([_joined(one, other) for one in first for other in second], TOGETHER * confidence)
+        longer = _decide([_joined(one, other) for one in first for other in second], confidence)
         if longer.reason is None and _same(longer, opinion) and _same(_decide(neighbours, confidence), opinion):
             return longer
     return opinion
@@ -148,7 +140,7 @@ def _decide(talkers: Sequence[Talker], confidence: float) -> Opinion:
     votes.sort(key=lambda vote: -vote.confidence)
     best, *others = votes
     reason = None
-    if best.confidence < confidence or best.fit.at_edge:
+    if best.confidence < confidence or not best.fit.believed:
         reason = Reason.LOW_CONFIDENCE
     elif any(vote.confidence >= confidence and _differ(vote, best) for vote in others):
         reason = Reason.DISAGREE
@@ -180,7 +172,7 @@ def _vote(talker: Talker) -> _Vote | None:
         return None
     alone = [fit(talker.distances[start : start + WINDOW]) for start in starts]
     same = [found is not None and abs(found.offset - pooled.offset) <= CLUSTER for found in alone]
-    return _Vote(pooled, talker.late, len(starts), int(used.sum()), float(np.mean(same)))
+    return _Vote(pooled, talker.late, len(starts), float(np.mean(same)))
 
 
-__all__ = ["REACH", "Opinion", "Reason", "Talker", "decide"]
+__all__ = ["Opinion", "Reason", "Talker", "decide"]

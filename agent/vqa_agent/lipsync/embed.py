@@ -36,14 +36,15 @@ def windows_of(rows: Floats, first: int, count: int) -> Floats:
 
 
 def embed(
-    model: Model, films: Sequence[NDArray[np.uint8]], rows: Floats, first: int, count: int
+    model: Model, films: Sequence[NDArray[np.uint8]], rows: Floats, first: int, count: int, near: slice = slice(None)
 ) -> tuple[list[Floats], Floats]:
     """Embeddings of length 1: (n, d) for each of `films`, the cuts of one face each, and (count, d) of the voice.
 
-    `rows` are as they were heard; the window of the first slot begins at row `first` of them.
+    `rows` are as they were heard, those `near` are about the pictures; the window of the first slot begins at row
+    `first` of them.
     """
     stacks = np.concatenate([stacks_of(film) for film in films])
-    mouths, voices = model.run(stacks, windows_of(voice.normalise(rows), first, count))
+    mouths, voices = model.run(stacks, windows_of(voice.normalise(rows, near), first, count))
     ends = np.cumsum([len(film) for film in films])[:-1]
     return np.split(_unit(mouths), ends), _unit(voices)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vqa_agent.infer import Model
 from vqa_agent.lipsync import voice
@@ -11,7 +12,7 @@ from vqa_agent.lipsync.embed import ROWS_PER_SLOT, embed
 from vqa_agent.lipsync.events import BeepWatch, FlashWatch, PatternOffset, pattern_offset
 from vqa_agent.lipsync.follow import SLOT, Find, Mouth, MouthFollower
 from vqa_agent.lipsync.mouth import movement
-from vqa_agent.lipsync.similarity import REACH, distances
+from vqa_agent.lipsync.similarity import SEARCH, distances
 from vqa_agent.media import Picture, Sound
 
 LEAST_SLOTS = 25
@@ -23,7 +24,10 @@ LEAST_RATE = 0.8
 LARGEST = 3
 """Faces of a fragment that are looked at, those that are seen longest and largest first."""
 
-AROUND = REACH * SLOT
+NEAR = 25
+"""Slots before and after the pictures whose sound tells how loud the voice is, and of what colour: 1 s."""
+
+AROUND = SEARCH * SLOT
 """Seconds of sound before and after the pictures that are listened to."""
 
 LEAST_CLAPS = 3
@@ -107,18 +111,25 @@ class Fragment:
     def talkers(self, mouths: list[Mouth], ear: voice.Ear, model: Model) -> list[Talker]:
         """What each of `mouths` offers together with what was heard."""
         films = [mouth.film() for mouth in mouths]
-        first = min(start for start, _ in films) - REACH
-        count = max(start + len(film) for start, film in films) + REACH - first
-        rows = ear.rows(ROWS_PER_SLOT * first - ROWS_PER_SLOT * 2, ROWS_PER_SLOT * (first + count + 3))
-        embedded, voices = embed(model, [film for _, film in films], rows, 2 * ROWS_PER_SLOT, count)
-        speech = voice.active(rows[2 * ROWS_PER_SLOT :]).astype(np.float32)
-        heard = (rows[2 * ROWS_PER_SLOT :] > np.log(voice.FLOOR) + 1e-3).any(axis=1)
-        by_slot = speech[: count * ROWS_PER_SLOT].reshape(count, ROWS_PER_SLOT).max(axis=1)
-        voices[~heard[: count * ROWS_PER_SLOT].reshape(count, ROWS_PER_SLOT).any(axis=1)] = np.nan
+        first = min(start for start, _ in films) - SEARCH
+        count = max(start + len(film) for start, film in films) + SEARCH - first
+        ahead = 2 * ROWS_PER_SLOT
+        rows = ear.rows(ROWS_PER_SLOT * first - ahead, ROWS_PER_SLOT * (first + count + 3))
+        beyond = ROWS_PER_SLOT * (SEARCH - NEAR)
+        near = slice(beyond, len(rows) - beyond)
+        embedded, voices = embed(model, [film for _, film in films], rows, ahead, count, near)
+        speech = _by_slot(voice.active(rows, near)[ahead:], count)
+        heard = _by_slot((rows[ahead:] > np.log(voice.FLOOR) + 1e-3).any(axis=1), count)
+        voices[~heard] = np.nan
         talkers = []
         for mouth, (start, film), vectors in zip(mouths, films, embedded, strict=True):
             place, length = start - first, len(film)
-            table = distances(vectors, voices[place - REACH : place + length + REACH])
+            table = distances(vectors, voices[place - SEARCH : place + length + SEARCH])
             late = float(np.mean(mouth.late))
-            talkers.append(Talker(table, movement(film), by_slot[place : place + length] > 0, late))
+            talkers.append(Talker(table, movement(film), speech[place : place + length], late))
         return talkers
+
+
+def _by_slot(rows: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    """(count,) whether it holds for any row of a slot."""
+    return np.asarray(rows[: count * ROWS_PER_SLOT].reshape(count, ROWS_PER_SLOT).any(axis=1))

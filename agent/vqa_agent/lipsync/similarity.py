@@ -1,4 +1,8 @@
-"""How well mouths and voice fit at each offset: the voice slides along the mouths, and the distance has a minimum."""
+"""How well mouths and voice fit at each offset: the voice slides along the mouths, and the distance has a minimum.
+
+The voice slides much farther than an offset is believed. What lies beyond is what chance makes of this very mouth and
+this very voice: a minimum is worth as much as it stands out from that.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +13,35 @@ from numpy.typing import NDArray
 
 from vqa_agent.lipsync.follow import SLOT
 
-REACH = 25
-"""Slots by which the voice slides to either side: 1 s."""
+SEARCH = 75
+"""Slots by which the voice slides to either side: 3 s."""
 
-EDGE = 2
-"""Slots at either end of the search where a minimum is no minimum: the curve may go on falling outside."""
-
-Floats = NDArray[np.float32]
-
+BELIEVED = 23
+"""Slots within which a minimum is an offset: 0.92 s. Farther away it is chance."""
 
 NEAR = 4
-"""Slots around a minimum that belong to it: another one begins beyond."""
+"""Slots around a minimum that belong to it."""
+
+LEAST_OFFSETS = 25
+"""Offsets at which there must be a voice: with fewer there is nothing to stand out from."""
+
+LEAST_SPREAD = 0.01
+"""Standard deviation of a curve below which it is flat: a hum is at the same distance everywhere."""
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
     """The best offset in slots (positive: the sound is late), how far the distance falls there, and the curve.
 
-    In units of cosine distance (0..2): `confidence` is the median of the curve minus its minimum, `margin` the least
-    of the curve more than `NEAR` slots away minus its minimum.
+    `depth` is the median of the curve minus its minimum, in cosine distance (0..2). `prominence` is the mean of the
+    curve more than `NEAR` slots away minus its minimum, in standard deviations of the curve there.
     """
 
     offset: float
-    confidence: float
-    margin: float
+    depth: float
+    prominence: float
     curve: Floats
 
     @property
@@ -40,18 +49,23 @@ class Fit:
         return self.offset * SLOT * 1000
 
     @property
-    def at_edge(self) -> bool:
-        return abs(self.offset) > REACH - EDGE
+    def believed(self) -> bool:
+        return abs(self.offset) <= BELIEVED
 
 
 def distances(mouths: Floats, voices: Floats) -> Floats:
-    """(n, 2 * REACH + 1) cosine distance of each mouth to the voice at each offset; NaN where there is no voice.
+    """(n, 2 * reach + 1) cosine distance of each mouth to the voice at each offset; NaN where there is no voice.
 
-    `mouths` (n, d) and `voices` (n + 2 * REACH, d) are of length 1; voice `i + REACH` is the one of mouth `i`. A row of
-    NaN says that there was no sound.
+    `mouths` (n, d) and `voices` (n + 2 * reach, d) are of length 1; voice `i + reach` is the one of mouth `i`. A row of
+    NaN says that there was no sound. What all mouths have in common, or all voices, says who they are and nothing of
+    when: their means are taken out.
     """
-    span = np.lib.stride_tricks.sliding_window_view(voices, 2 * REACH + 1, axis=0)
-    return np.asarray(1 - np.einsum("nd,ndk->nk", mouths, span), np.float32)
+    reach = (len(voices) - len(mouths)) // 2
+    heard = np.isfinite(voices[:, 0])
+    if heard.any():
+        voices = voices - voices[heard].mean(axis=0)
+    span = np.lib.stride_tricks.sliding_window_view(voices, 2 * reach + 1, axis=0)
+    return np.asarray(1 - np.einsum("nd,ndk->nk", mouths - mouths.mean(axis=0), span), np.float32)
 
 
 def fit(table: Floats, least: int = 10) -> Fit | None:
@@ -65,17 +79,17 @@ def fit(table: Floats, least: int = 10) -> Fit | None:
         return None
     share = np.isfinite(table).mean(axis=0)
     heard = share >= 0.5
-    if heard.sum() < REACH:
+    if heard.sum() < LEAST_OFFSETS:
         return None
     curve = np.full(table.shape[1], np.nan, np.float32)
     curve[heard] = np.nanmean(table[:, heard], axis=0)
     level = np.nanmedian(curve)
     curve = np.asarray(level + (curve - level) * np.sqrt(share), np.float32)
     lowest = int(np.nanargmin(curve))
-    confidence = float(level - curve[lowest])
     away = curve[np.abs(np.arange(len(curve)) - lowest) > NEAR]
-    margin = float(np.nanmin(away) - curve[lowest])
-    return Fit(lowest - REACH + _refined(curve, lowest), confidence, margin, curve)
+    prominence = (np.nanmean(away) - curve[lowest]) / max(float(np.nanstd(away)), LEAST_SPREAD)
+    offset = lowest - len(curve) // 2 + _refined(curve, lowest)
+    return Fit(offset, float(level - curve[lowest]), float(prominence), curve)
 
 
 def _refined(curve: Floats, lowest: int) -> float:

@@ -140,11 +140,14 @@ class Ear:
         self._start += used / self._rate
 
 
-def normalise(rows: Rows) -> Rows:
-    """Rows relative to each band's mean, in units of `SPREAD`, within +-3; loudness and tone colour fall out."""
-    floor = max(float(np.percentile(rows, 99)) - RANGE, float(np.log(FLOOR)))
+def normalise(rows: Rows, near: slice = slice(None)) -> Rows:
+    """Rows relative to each band's mean, in units of `SPREAD`, within +-3; loudness and tone colour fall out.
+
+    Level and means are those of the rows that are `near`.
+    """
+    floor = max(float(np.percentile(rows[near], 99)) - RANGE, float(np.log(FLOOR)))
     raised = np.maximum(rows, floor)
-    return np.asarray(np.clip((raised - raised.mean(axis=0)) / SPREAD, -3, 3), np.float32)
+    return np.asarray(np.clip((raised - raised[near].mean(axis=0)) / SPREAD, -3, 3), np.float32)
 
 
 AUDIBLE = 2 * np.log(10 ** (-62 / 20))
@@ -157,8 +160,8 @@ SPEECH = slice(5, 34)
 """Bands between about 230 and 4500 Hz."""
 
 
-def active(rows: Rows) -> NDArray[np.bool_]:
-    """(n,) whether there could be a voice in each of `rows`: loud enough, and not much below the loudest of them."""
+def active(rows: Rows, near: slice = slice(None)) -> NDArray[np.bool_]:
+    """(n,) whether there could be a voice in each of `rows`: loud, and not much below the loudest `near` ones."""
     level = rows[:, SPEECH].max(axis=1, initial=float(np.log(FLOOR)))
-    top = float(np.percentile(level, 95)) if len(level) else 0.0
+    top = float(np.percentile(level[near], 95)) if len(level) else 0.0
     return np.asarray(level > max(AUDIBLE, top - BELOW))
