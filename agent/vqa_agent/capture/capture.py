@@ -16,7 +16,7 @@ import av.error
 
 from vqa_agent.backoff import doubled
 from vqa_agent.capture.clock import MediaClock
-from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
+from vqa_agent.capture.decode import Decoder, Statistics, bursts, choose_tracks
 from vqa_agent.capture.gate import Gate
 from vqa_agent.capture.opening import Opened, Opening, explain, open_container
 from vqa_agent.capture.pacing import Pace, PlayOut
@@ -162,11 +162,14 @@ class Capture:
             self._clock.restart()
 
     def _read_file(self, opened: Opened, decoder: Decoder, watch: SignalWatch) -> Iterator[Sample]:
+        packets = opened.container.demux(*decoder.tracks.read)
         try:
-            for packet in opened.container.demux(*decoder.tracks.read):
-                if self._stop.is_set():
-                    return
-                if packet.size or packet.dts is not None:
+            for burst in bursts(packets, decoder.burst):
+                if self._pace is None and not self.level.sparse:
+                    decoder.ahead(burst)
+                for packet in burst:
+                    if self._stop.is_set():
+                        return
                     yield from self._thinned(decoder, packet, watch)
         except (av.error.FFmpegError, ValueError) as error:
             yield Fact(

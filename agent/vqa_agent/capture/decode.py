@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import av
@@ -25,6 +26,10 @@ from vqa_agent.media import Fact, FactKind, Format, Sample, Value
 
 MAX_PICTURE_DURATION = 10.0
 """Seconds; a picture's own duration beyond this is not believed."""
+
+
+BURST, BURST_PIXELS = 16, 1920 * 1088
+"""Packets that may be decoded ahead, and the size of picture up to which the memory that this takes is little."""
 
 
 @dataclass(slots=True)
@@ -121,6 +126,8 @@ class Decoder:
         """Whether every picture since the last one was decoded."""
         self.passed_over: float | None = None
         """Media second up to which coded pictures were left out just now."""
+        self._ahead: dict[Any, list[Any] | av.error.FFmpegError] = {}
+        """What has been decoded of packets that were not yet asked for."""
 
     def open(self, threads: int = 1) -> None:
         """Prepare the codecs for `threads` threads each."""
@@ -130,6 +137,22 @@ class Decoder:
         for stream in self.tracks.chosen:
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
+
+    @property
+    def burst(self) -> int:
+        """Packets that are worth decoding at once."""
+        video = self.tracks.video
+        small = video is None or video.width * video.height <= BURST_PIXELS
+        return BURST if small else 1
+
+    def ahead(self, packets: Sequence[Any]) -> None:
+        """Decode `packets` now, for `decode`, which must be given them next, with nothing left out.
+
+        A decoder that runs for several pictures, and then detectors that do, find their code in the processor's caches:
+        that saves a twentieth of an analysis' CPU.
+        """
+        self._ahead = {packet: _frames(packet) for packet in packets if packet.stream.type != "subtitle"}
+        self._holds = True
 
     def decode(self, packet: Any) -> Iterator[Sample]:
         """What `packet` completes. A packet that cannot be decoded gives a fact instead."""
@@ -156,12 +179,11 @@ class Decoder:
             self._holds = True
             if stream.codec_context.skip_frame != self.gate.skip_frame:
                 stream.codec_context.skip_frame = self.gate.skip_frame
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError as error:
+        frames = self._ahead.pop(packet) if packet in self._ahead else _frames(packet)
+        if isinstance(frames, av.error.FFmpegError):
             self.statistics.decode_errors += 1
             if stream.type in self._joined:
-                yield self._fact(FactKind.DECODE_ERROR, stream, reason=one_line(error.strerror or error)[:80])
+                yield self._fact(FactKind.DECODE_ERROR, stream, reason=one_line(frames.strerror or frames)[:80])
             return
         for frame in frames:
             yield from self._present(stream, frame)
@@ -292,6 +314,28 @@ def _picture_marks(frame: av.VideoFrame) -> tuple[Any, ...]:
 
 def _sound_marks(frame: av.AudioFrame) -> tuple[Any, ...]:
     return frame.sample_rate, frame.layout.name
+
+
+def bursts(packets: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    """`packets` by `size`, without those that only mark the end; what raises does so after what came before it."""
+    while True:
+        burst: list[Any] = []
+        try:
+            burst.extend(islice((packet for packet in packets if packet.size or packet.dts is not None), size))
+        except (av.error.FFmpegError, ValueError):
+            yield burst
+            raise
+        yield burst
+        if len(burst) < size:
+            return
+
+
+def _frames(packet: Any) -> list[Any] | av.error.FFmpegError:
+    """What the decoder makes of `packet`, or why it cannot."""
+    try:
+        return list(packet.decode())
+    except av.error.FFmpegError as error:
+        return error
 
 
 def drained(stream: Any) -> list[Any]:
