@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from vqa_agent.media import Picture
+from typing import TYPE_CHECKING
+
 from vqa_agent.sample.ladder import LADDER, Level
+
+if TYPE_CHECKING:
+    from vqa_agent.media import Picture
 
 
 class Sampler:
