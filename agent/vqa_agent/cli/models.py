@@ -49,7 +49,9 @@ Name = Annotated[str, typer.Argument(metavar="[MODEL]", help="This one alone.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="The networks: which there are, whether they are intact, how fast here."
+    no_args_is_help=True,
+    add_completion=False,
+    help="The networks: which there are, whether they are intact, how fast here.",
 )
 
 

@@ -44,7 +44,9 @@ Directory = Annotated[
 ]
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="What networks were unsure about: list, label, export for training."
+    no_args_is_help=True,
+    add_completion=False,
+    help="What networks were unsure about: list, label, export for training.",
 )
 
 
