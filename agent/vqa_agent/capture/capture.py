@@ -18,6 +18,7 @@ from vqa_agent.backoff import doubled
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.decode import Decoder, Statistics, bursts, choose_tracks
 from vqa_agent.capture.gate import Gate
+from vqa_agent.capture.hardware import Hardware
 from vqa_agent.capture.opening import Opened, Opening, explain, open_container
 from vqa_agent.capture.pacing import Pace, PlayOut
 from vqa_agent.capture.reading import Arrival, End, PacketReader
@@ -65,6 +66,7 @@ class Capture:
         self._stop = threading.Event()
         self._stream: Generator[Sample, None, None] | None = None
         self._gate = Gate()
+        self._hardware = Hardware(source.name, source.decode)
         self._clock = MediaClock(gaps_are_real=source.scheme == "file" and not source.live)
         self._anchor = (0.0, datetime.now(UTC))
 
@@ -129,7 +131,7 @@ class Capture:
             raise InputError(f"reading {self.source.describe()}: it has neither pictures nor sound; check what is sent")
         monitor = opened.monitor([stream.id for stream in tracks.chosen], self.statistics.transport)
         self._gate.begin()
-        decoder = Decoder(tracks, self._clock, self.statistics, self.format, self._gate, monitor)
+        decoder = Decoder(tracks, self._clock, self.statistics, self.format, self._gate, monitor, self._hardware)
         decoder.open(self.source.threads)
         self._decoder = decoder
         self._tolerated = LATE_IN_SEGMENTS if tracks.segmented else LATE

@@ -18,7 +18,9 @@ from av.video.stream import VideoStream
 from vqa_agent.capture.captions import CaptionReader
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.gate import Gate
+from vqa_agent.capture.hardware import Hardware
 from vqa_agent.capture.picture import PictureMaker
+from vqa_agent.capture.picture_decoder import PictureDecoder, drained
 from vqa_agent.capture.sound import SoundAssembler
 from vqa_agent.capture.transport import Monitor
 from vqa_agent.errors import one_line
@@ -109,6 +111,7 @@ class Decoder:
     format: Format = field(default_factory=Format)
     gate: Gate = field(default_factory=Gate)
     monitor: Monitor | None = None
+    hardware: Hardware = field(default_factory=Hardware)
 
     def __post_init__(self) -> None:
         self._pictures = PictureMaker()
@@ -116,8 +119,6 @@ class Decoder:
         self._captions = CaptionReader(self.clock, self.tracks.subtitles, self.tracks.segmented)
         self._joined: set[str] = set()
         """Tracks that have been decoded; what cannot be before that is a stream joined in the middle."""
-        self._holds = False
-        """Whether the decoder was given pictures since it was last emptied."""
         self._marks: dict[str, tuple[Any, ...]] = {}
         """By which the last format of pictures and of sound is known again."""
         self._shown: tuple[float | None, float] | None = None
@@ -137,6 +138,8 @@ class Decoder:
         for stream in self.tracks.chosen:
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"
+        if self.tracks.video is not None:
+            self._coded = PictureDecoder(self.tracks.video, self.gate, self.hardware)
 
     @property
     def burst(self) -> int:
@@ -151,8 +154,14 @@ class Decoder:
         A decoder that runs for several pictures, and then detectors that do, find their code in the processor's caches:
         that saves a twentieth of an analysis' CPU.
         """
-        self._ahead = {packet: _frames(packet) for packet in packets if packet.stream.type != "subtitle"}
-        self._holds = True
+        self._ahead = {packet: self._frames(packet) for packet in packets if packet.stream.type != "subtitle"}
+
+    def _frames(self, packet: Any) -> list[Any] | av.error.FFmpegError:
+        """What the decoder makes of `packet`, or why it cannot."""
+        try:
+            return list(self._coded.decode(packet) if packet.stream.type == "video" else packet.decode())
+        except av.error.FFmpegError as error:
+            return error
 
     def decode(self, packet: Any) -> Iterator[Sample]:
         """What `packet` completes. A packet that cannot be decoded gives a fact instead."""
@@ -174,12 +183,10 @@ class Decoder:
             if not let_in or self.gate.sparse:
                 yield from self._pass_over(packet)
             if not let_in:
-                yield from self._let_go(stream)
+                for frame in self._coded.let_go():
+                    yield from self._present(stream, frame)
                 return
-            self._holds = True
-            if stream.codec_context.skip_frame != self.gate.skip_frame:
-                stream.codec_context.skip_frame = self.gate.skip_frame
-        frames = self._ahead.pop(packet) if packet in self._ahead else _frames(packet)
+        frames = self._ahead.pop(packet) if packet in self._ahead else self._frames(packet)
         if isinstance(frames, av.error.FFmpegError):
             self.statistics.decode_errors += 1
             if stream.type in self._joined:
@@ -187,14 +194,6 @@ class Decoder:
             return
         for frame in frames:
             yield from self._present(stream, frame)
-
-    def _let_go(self, stream: Any) -> Iterator[Sample]:
-        """Take what the decoder holds back, to put it in order with pictures that it will not be given."""
-        if self._holds:
-            self._holds = False
-            for frame in drained(stream):
-                yield from self._present(stream, frame)
-            stream.codec_context.flush_buffers()
 
     def _pass_over(self, packet: Any) -> Iterator[Fact]:
         """Move the clock on over a picture that may not be decoded: its absence must not look like a jump."""
@@ -216,7 +215,8 @@ class Decoder:
         """What the decoders still hold, at the end of the input."""
         for stream in self.tracks.chosen:
             with suppress(av.error.FFmpegError):
-                for frame in drained(stream):
+                held = self._coded.drain() if stream.type == "video" else drained(stream.codec_context, stream)
+                for frame in held:
                     yield from self._present(stream, frame)
         yield from self._sounds.flush()
         yield from self.idle()
@@ -328,22 +328,6 @@ def bursts(packets: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield burst
         if len(burst) < size:
             return
-
-
-def _frames(packet: Any) -> list[Any] | av.error.FFmpegError:
-    """What the decoder makes of `packet`, or why it cannot."""
-    try:
-        return list(packet.decode())
-    except av.error.FFmpegError as error:
-        return error
-
-
-def drained(stream: Any) -> list[Any]:
-    """What the decoder still holds; it leaves out in which unit it tells the time."""
-    frames = list(stream.codec_context.decode(None))
-    for frame in frames:
-        frame.time_base = frame.time_base or stream.time_base
-    return frames
 
 
 def nominal_rate(stream: Any) -> Fraction:
