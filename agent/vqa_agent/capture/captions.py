@@ -7,7 +7,9 @@ the decoder leaves pictures out to save time. They come in decoding order and ar
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import av.error
@@ -31,6 +33,15 @@ A53_LONGEST = 2 + 31 * PAIR
 MAX_WAITING = 300
 """Captions, or caption data of coded pictures, that wait for their time; beyond, it will not come."""
 
+LONG_GONE = 10.0
+"""Seconds since its end after which a text is not told any more: it comes from before the stream was joined."""
+
+SEAM = 0.1
+"""Seconds between two pieces of one text, where a segment of HLS ends within it."""
+
+GRACE = 10.0
+"""Media seconds that the next segment of a text rendition may come late before the service is gone."""
+
 LINE21_TRACKS = ("eia_608", "cc_dec")
 BITMAP_TRACKS = ("dvbsub", "dvdsub", "pgssub", "xsub")
 
@@ -42,7 +53,9 @@ class CaptionReader:
         self._clock = clock
         self._names = {track.index: _name(track) for track in tracks}
         self._readable = {track.index: track.codec_context is not None for track in tracks}
-        self._timed = not segmented
+        self._segmented = segmented
+        self._seams: dict[int, _Seam] = {}
+        self._early: list[Any] = []
         self._line21 = Line21()
         self._dtvcc = Dtvcc()
         self._in_tracks: dict[int, Line21] = {}
@@ -85,22 +98,37 @@ class CaptionReader:
         """Decode a packet of a subtitle track. What is damaged or cannot be read here has no text, and is no error."""
         track = packet.stream
         source = packet.pts if packet.pts is not None else packet.dts
-        if source is None or not packet.size or not self._readable.get(track.index):
+        if source is None or not self._readable.get(track.index):
             return
-        time = self._clock.locate(float(source * packet.time_base)) if self._timed else self._clock.now
+        if not packet.size:
+            self._begin_segment(packet)
+            return
+        time = self._clock.locate(float(source * packet.time_base))
         if time is None:
-            time = self._clock.now
+            self._early.append(packet)
+            del self._early[:-MAX_WAITING]
+            return
         if track.codec_context.name in LINE21_TRACKS:
             line21 = self._in_tracks.setdefault(track.index, Line21())
-            captions = list(line21.feed(bytes(packet), time))
+            captions = list(line21.feed(bytes(packet), max(0.0, time)))
         else:
             captions = self._decode(packet, time)
         for caption in captions:
             self._wait(caption)
 
+    def _begin_segment(self, packet: Any) -> None:
+        """An empty packet comes before the text of each segment of HLS, and lasts as long as that."""
+        if self._segmented:
+            seam = self._seams.setdefault(packet.stream.index, _Seam())
+            seam.next_segment(self._clock.now + float(packet.duration * packet.time_base) + GRACE)
+
     def due(self) -> Iterator[Caption | Fact]:
         """What the clock has reached."""
         now = self._clock.now
+        if self._early and self._clock.locate(0.0) is not None:
+            early, self._early = self._early, []
+            for packet in early:
+                self.subtitle(packet)
         while self._ready and self._ready[0][0] <= now:
             yield heapq.heappop(self._ready)[2]
         if now - self._stated >= STATED:
@@ -127,7 +155,9 @@ class CaptionReader:
         start, self._stated = self._stated, now
         self._carried |= self._seen
         for number, name in self._names.items():
-            yield _carried(start, now, name, self._readable[number])
+            seam = self._seams.get(number)
+            if seam is None or now <= seam.until:
+                yield _carried(start, now, name, self._readable[number] and (seam is not None or not self._segmented))
         tally = self._line21.tally
         if "608" in self._seen:
             yield _carried(start, now, "608", True, tally.bytes, tally.parity_errors)
@@ -146,9 +176,40 @@ class CaptionReader:
             return []
         until = time + float(packet.duration * packet.time_base) if packet.duration else None
         if packet.stream.codec_context.name in BITMAP_TRACKS:
-            return [Caption(time, name, CaptionKind.BITMAP, until=until, shown=any(map(is_drawn, screen)))]
+            return [Caption(max(0.0, time), name, CaptionKind.BITMAP, until=until, shown=any(map(is_drawn, screen)))]
         text = "\n".join(rows_of(screen))
-        return [Caption(time, name, CaptionKind.TEXT, text, until, shown=bool(text), timed=self._timed)]
+        if until is not None and until <= max(0.0, self._clock.now - LONG_GONE):
+            return []
+        seam = self._seams.get(packet.stream.index)
+        if seam is not None and until is not None:
+            shown = seam.new(text, time, until)
+            return [] if shown is None else [Caption(time, name, CaptionKind.TEXT, shown, until)]
+        return [Caption(max(0.0, time), name, CaptionKind.TEXT, text, until, shown=bool(text))]
+
+
+@dataclass(slots=True)
+class _Seam:
+    """What the segments of one text rendition have in common: text that reaches from one into the next."""
+
+    until: float = 0.0
+    """Media second up to which the rendition counts as there."""
+    before: dict[str, float] = field(default_factory=dict)
+    """Text of earlier segments, and when it goes."""
+    within: dict[str, float] = field(default_factory=dict)
+
+    def next_segment(self, until: float) -> None:
+        self.until = until
+        latest = max(self.within.values(), default=0.0)
+        self.before = {text: end for text, end in (self.before | self.within).items() if end > latest - LONG_GONE}
+        self.within = {}
+
+    def new(self, text: str, time: float, until: float) -> str | None:
+        """What is new of a text: all of it, nothing but its end (""), or nothing at all, where it was told before."""
+        gone = self.before.get(text, -math.inf)
+        self.within[text] = max(until, gone, self.within.get(text, until))
+        if time > gone + SEAM:
+            return text
+        return "" if until > gone else None
 
 
 def caption_data(data: bytes, at: int) -> bytes:

@@ -163,7 +163,7 @@ class Capture:
 
     def _read_file(self, opened: Opened, decoder: Decoder, watch: SignalWatch) -> Iterator[Sample]:
         try:
-            for packet in opened.container.demux(*decoder.tracks.read):
+            for packet in opened.packets(decoder.tracks.read):
                 if self._stop.is_set():
                     return
                 if packet.size or packet.dts is not None:
