@@ -1,7 +1,7 @@
 """Text renditions of HLS, fetched beside FFmpeg and given to the decoder as packets of FFmpeg's own track.
 
-FFmpeg would fetch them, too. But it passes over how their time relates to that of the pictures, and goes on with the
-pictures of a live stream only when the next text has come, however long nobody speaks.
+FFmpeg would fetch them, too. But it passes over how their time relates to that of the pictures, and says nothing of
+segments that stop coming.
 """
 
 from __future__ import annotations
