@@ -16,6 +16,7 @@ from vqa_agent.judge import Decision
 from vqa_agent.simulate.captions import Cue, add_rendition, add_track, caption_writer, delayed, pop_on, roll_up
 from vqa_agent.simulate.encode import encode
 from vqa_agent.simulate.talk import RATE
+from vqa_agent.simulate.teletext import add_teletext
 
 SECONDS = 100.0
 LONG = 140.0
@@ -115,6 +116,16 @@ def test_text_in_segments_of_hls(name: str, begins: float | None, transport_stre
     expected, shown = RENDITIONS[name]
     master = add_rendition(transport_stream, transport_stream.parent, shown(), seconds=LONG, begins=begins)
     assert [event.defect for event in found(master, Expect(captions=True))] == expected
+
+
+PAGES = {name: RENDITIONS[name] for name in ("good", "late", "stopping", "scrambled")}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_of_teletext(name: str, transport_stream: Path, tmp_path: Path) -> None:
+    expected, shown = PAGES[name]
+    file = add_teletext(transport_stream, tmp_path / "clip.ts", shown(), LONG, language="eng")
+    assert [event.defect for event in found(file, Expect(captions=True))] == expected
 
 
 def test_a_rendition_that_ends_is_missed(transport_stream: Path) -> None:

@@ -7,18 +7,14 @@ the decoder leaves pictures out to save time. They come in decoding order and ar
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
-
-import av.error
-import numpy as np
 
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.dtvcc import Dtvcc
-from vqa_agent.capture.line21 import PAIR, Line21, rows_of
-from vqa_agent.media import Caption, CaptionKind, Fact, FactKind, Value
+from vqa_agent.capture.line21 import PAIR, Line21
+from vqa_agent.capture.subtitles import SubtitleTrack
+from vqa_agent.media import Caption, Fact, FactKind, Value
 
 STATED = 1.0
 """Media seconds between two statements that a service is carried."""
@@ -33,43 +29,27 @@ A53_LONGEST = 2 + 31 * PAIR
 MAX_WAITING = 300
 """Captions, or caption data of coded pictures, that wait for their time; beyond, it will not come."""
 
-LONG_GONE = 10.0
-"""Seconds since its end after which a text is not told any more: it comes from before the stream was joined."""
-
-SEAM = 0.1
-"""Seconds between two pieces of one text, where a segment of HLS ends within it."""
-
-GRACE = 10.0
-"""Media seconds that the next segment of a text rendition may come late before the service is gone."""
-
-LINE21_TRACKS = ("eia_608", "cc_dec")
-BITMAP_TRACKS = ("dvbsub", "dvdsub", "pgssub", "xsub")
-
 
 class CaptionReader:
     """Gathers captions of all services. Costs a search of each video packet, and nothing else where there are none."""
 
     def __init__(self, clock: MediaClock, tracks: Sequence[Any], segmented: bool = False) -> None:
         self._clock = clock
-        self._names = {track.index: _name(track) for track in tracks}
-        self._readable = {track.index: track.codec_context is not None for track in tracks}
-        self._segmented = segmented
-        self._seams: dict[int, _Seam] = {}
+        self._tracks = {track.index: SubtitleTrack(track, segmented) for track in tracks}
         self._early: list[Any] = []
         self._line21 = Line21()
         self._dtvcc = Dtvcc()
-        self._in_tracks: dict[int, Line21] = {}
         self._coded: list[tuple[float, int, bytes]] = []
         self._ready: list[tuple[float, int, Caption]] = []
         self._count = 0
-        self._carried: set[str] = set(self._names.values())
+        self._carried: set[str] = set()
         self._stated = 0.0
         self._seen: set[str] = set()
 
     @property
     def services(self) -> str:
         """The services that are there, as `Format.captions` names them."""
-        return ",".join(sorted(self._carried))
+        return ",".join(sorted(self._carried | {track.name for track in self._tracks.values()}))
 
     def coded_picture(self, packet: Any) -> None:
         """Take the caption data out of a video packet."""
@@ -95,32 +75,17 @@ class CaptionReader:
         yield from self.due()
 
     def subtitle(self, packet: Any) -> None:
-        """Decode a packet of a subtitle track. What is damaged or cannot be read here has no text, and is no error."""
-        track = packet.stream
+        """Take a packet of a subtitle track; it waits where the clock has not started yet."""
         source = packet.pts if packet.pts is not None else packet.dts
-        if source is None or not self._readable.get(track.index):
+        if (track := self._tracks.get(packet.stream.index)) is None:
             return
-        if not packet.size:
-            self._begin_segment(packet)
-            return
-        time = self._clock.locate(float(source * packet.time_base))
+        time = self._clock.now if source is None else self._clock.locate(float(source * packet.time_base))
         if time is None:
             self._early.append(packet)
             del self._early[:-MAX_WAITING]
             return
-        if track.codec_context.name in LINE21_TRACKS:
-            line21 = self._in_tracks.setdefault(track.index, Line21())
-            captions = list(line21.feed(bytes(packet), max(0.0, time)))
-        else:
-            captions = self._decode(packet, time)
-        for caption in captions:
+        for caption in track.captions(packet, time, self._clock.now):
             self._wait(caption)
-
-    def _begin_segment(self, packet: Any) -> None:
-        """An empty packet comes before the text of each segment of HLS, and lasts as long as that."""
-        if self._segmented:
-            seam = self._seams.setdefault(packet.stream.index, _Seam())
-            seam.next_segment(self._clock.now + float(packet.duration * packet.time_base) + GRACE)
 
     def due(self) -> Iterator[Caption | Fact]:
         """What the clock has reached."""
@@ -154,10 +119,9 @@ class CaptionReader:
     def _state(self, now: float) -> Iterator[Fact]:
         start, self._stated = self._stated, now
         self._carried |= self._seen
-        for number, name in self._names.items():
-            seam = self._seams.get(number)
-            if seam is None or now <= seam.until:
-                yield _carried(start, now, name, self._readable[number] and (seam is not None or not self._segmented))
+        for track in self._tracks.values():
+            if now <= track.until:
+                yield _carried(start, now, track.name, track.readable)
         tally = self._line21.tally
         if "608" in self._seen:
             yield _carried(start, now, "608", True, tally.bytes, tally.parity_errors)
@@ -165,51 +129,6 @@ class CaptionReader:
             yield _carried(start, now, "708", True)
         tally.bytes = tally.parity_errors = 0
         self._seen.clear()
-
-    def _decode(self, packet: Any, time: float) -> list[Caption]:
-        try:
-            screen = packet.stream.decode2(packet)
-        except (av.error.FFmpegError, ValueError):
-            return []
-        name = self._names[packet.stream.index]
-        if screen is None:
-            return []
-        until = time + float(packet.duration * packet.time_base) if packet.duration else None
-        if packet.stream.codec_context.name in BITMAP_TRACKS:
-            return [Caption(max(0.0, time), name, CaptionKind.BITMAP, until=until, shown=any(map(is_drawn, screen)))]
-        text = "\n".join(rows_of(screen))
-        if until is not None and until <= max(0.0, self._clock.now - LONG_GONE):
-            return []
-        seam = self._seams.get(packet.stream.index)
-        if seam is not None and until is not None:
-            shown = seam.new(text, time, until)
-            return [] if shown is None else [Caption(time, name, CaptionKind.TEXT, shown, until)]
-        return [Caption(max(0.0, time), name, CaptionKind.TEXT, text, until, shown=bool(text))]
-
-
-@dataclass(slots=True)
-class _Seam:
-    """What the segments of one text rendition have in common: text that reaches from one into the next."""
-
-    until: float = 0.0
-    """Media second up to which the rendition counts as there."""
-    before: dict[str, float] = field(default_factory=dict)
-    """Text of earlier segments, and when it goes."""
-    within: dict[str, float] = field(default_factory=dict)
-
-    def next_segment(self, until: float) -> None:
-        self.until = until
-        latest = max(self.within.values(), default=0.0)
-        self.before = {text: end for text, end in (self.before | self.within).items() if end > latest - LONG_GONE}
-        self.within = {}
-
-    def new(self, text: str, time: float, until: float) -> str | None:
-        """What is new of a text: all of it, nothing but its end (""), or nothing at all, where it was told before."""
-        gone = self.before.get(text, -math.inf)
-        self.within[text] = max(until, gone, self.within.get(text, until))
-        if time > gone + SEAM:
-            return text
-        return "" if until > gone else None
 
 
 def caption_data(data: bytes, at: int) -> bytes:
@@ -226,19 +145,6 @@ def caption_data(data: bytes, at: int) -> bytes:
             found += body[2 : 2 + PAIR * (body[0] & 0x1F)]
         at = data.find(A53, at + len(A53))
     return found
-
-
-def is_drawn(rect: Any) -> bool:
-    """Whether a bitmap subtitle has anything on it: its pixels are not all of one colour."""
-    if not rect.width * rect.height or not rect.planes:
-        return False
-    return bool(np.ptp(np.frombuffer(memoryview(rect.planes[0]), np.uint8)))
-
-
-def _name(track: Any) -> str:
-    codec = track.codec_context.name if track.codec_context else "unread"
-    language = track.language if track.language not in (None, "und") else ""
-    return f"{codec}:{language}" if language else str(codec)
 
 
 def _carried(start: float, now: float, service: str, readable: bool, count: int = 0, errors: int = 0) -> Fact:
