@@ -14,6 +14,7 @@ from vqa_agent.analyze import Analysis, source_of
 from vqa_agent.expect import Expect
 from vqa_agent.judge import Decision
 from vqa_agent.simulate.captions import Cue, add_rendition, add_track, caption_writer, delayed, pop_on, roll_up
+from vqa_agent.simulate.dvb_subtitles import add_dvb_subtitles
 from vqa_agent.simulate.encode import encode
 from vqa_agent.simulate.talk import RATE
 from vqa_agent.simulate.teletext import add_teletext
@@ -110,7 +111,7 @@ RENDITIONS: dict[str, tuple[list[str], Callable[[], list[Cue]]]] = {
 }
 
 
-@pytest.mark.parametrize("begins", [None, 1.4])
+@pytest.mark.parametrize("begins", [None, 0.0])
 @pytest.mark.parametrize("name", RENDITIONS)
 def test_text_in_segments_of_hls(name: str, begins: float | None, transport_stream: Path) -> None:
     expected, shown = RENDITIONS[name]
@@ -125,6 +126,16 @@ PAGES = {name: RENDITIONS[name] for name in ("good", "late", "stopping", "scramb
 def test_pages_of_teletext(name: str, transport_stream: Path, tmp_path: Path) -> None:
     expected, shown = PAGES[name]
     file = add_teletext(transport_stream, tmp_path / "clip.ts", shown(), LONG, language="eng")
+    assert [event.defect for event in found(file, Expect(captions=True))] == expected
+
+
+BITMAPS = {name: RENDITIONS[name] for name in ("good", "late", "empty", "stopping")}
+
+
+@pytest.mark.parametrize("name", BITMAPS)
+def test_bitmaps_of_dvb(name: str, transport_stream: Path, tmp_path: Path) -> None:
+    expected, shown = BITMAPS[name]
+    file = add_dvb_subtitles(transport_stream, tmp_path / "clip.ts", shown(), "eng")
     assert [event.defect for event in found(file, Expect(captions=True))] == expected
 
 
