@@ -335,8 +335,8 @@ class Caption:
     """What a caption service changes on the screen at media second `time`.
 
     `text` is what is new on it, rows parted by line feeds; roll-up text that begins with a line feed begins a row. A
-    bitmap has no text. `shown` is False where the screen is cleared. `until` is the media second at which the text
-    goes, where that is known beforehand. `timed`: whether `time` is on one clock with the sound.
+    bitmap has no text, nor has a text that goes on. `shown` is False where the screen is cleared. `until` is the media
+    second at which the text goes, where that is known beforehand.
     """
 
     time: float
@@ -345,7 +345,6 @@ class Caption:
     text: str = ""
     until: float | None = None
     shown: bool = True
-    timed: bool = True
 
     @property
     def duration(self) -> float:

@@ -164,9 +164,8 @@ class Capture:
             self._clock.restart()
 
     def _read_file(self, opened: Opened, decoder: Decoder, watch: SignalWatch) -> Iterator[Sample]:
-        packets = opened.container.demux(*decoder.tracks.read)
         try:
-            for burst in bursts(packets, decoder.burst):
+            for burst in bursts(opened.packets(decoder.tracks.read), decoder.burst):
                 if self._pace is None and not self.level.sparse:
                     decoder.ahead(burst)
                 for packet in burst:

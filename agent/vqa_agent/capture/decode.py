@@ -60,7 +60,7 @@ class Tracks:
     audio: AudioStream | None
     subtitles: tuple[Any, ...] = ()
     segmented: bool = False
-    """Whether text comes in segments whose own time FFmpeg does not relate to that of the pictures (HLS)."""
+    """Whether they come in segments, of which a playlist may splice others in (HLS)."""
 
     @property
     def chosen(self) -> list[Any]:
@@ -132,9 +132,6 @@ class Decoder:
 
     def open(self, threads: int = 1) -> None:
         """Prepare the codecs for `threads` threads each."""
-        for track in self.tracks.subtitles if self.tracks.segmented else ():
-            # The HLS demuxer leaves text out until somebody asks for it.
-            track.discard = av.stream.Discard.default
         for stream in self.tracks.chosen:
             stream.codec_context.thread_count = threads
             stream.codec_context.thread_type = "AUTO" if threads > 1 else "SLICE"

@@ -72,7 +72,7 @@ class CaptionSync(Detector[CaptionSyncSettings]):
     Settings: raise `late_typed` for slow live captioning; raise `likeness` and `lead` where it errs.
 
     Mistakes: a service in another language, prepared for other pauses. Misses: lags over 15 s; drift before it has
-    become a lag; text in HLS segments, whose time is not related to the sound's here.
+    become a lag.
 
     Source: EBU QC 0247B (captions early or late; its examples: a second or two in files, over 5 s live); the
     correlation as in ffsubsync.
@@ -94,7 +94,7 @@ class CaptionSync(Detector[CaptionSyncSettings]):
 
     def look(self, sample: Fact | Sound | Caption) -> Iterable[Finding]:
         if isinstance(sample, Caption):
-            if sample.timed:
+            if sample.text or sample.kind is not CaptionKind.TEXT:
                 self._captions.setdefault(sample.service, deque(maxlen=600)).append(sample)
         elif isinstance(sample, Sound) and self._captions:
             for moment in self._listener.hear(sample):
