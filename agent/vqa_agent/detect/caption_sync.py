@@ -34,11 +34,9 @@ LEAST_SPAN = 45.0
 """Seconds from the first to the last caption that are needed."""
 
 
-RATES = (1.0, 25 / 24, 24 / 25)
-"""How fast the text may run against the sound: as it should, or prepared for the other of the two rates of films."""
-
-OTHER_RATE = 0.15
-"""By how much more another rate must agree than the right one."""
+RATES = {1.0: 0.0, 60 / 61: 0.08, 60 / 59: 0.08, 24 / 25: 0.12, 25 / 24: 0.12}
+"""How fast the text may run against the sound, and by how much more it must agree so: as it should, a second a minute
+off, or prepared for the other of the two rates of films. The further off, the more a chance agreement would mislead."""
 
 
 class CaptionSyncSettings(Settings):
@@ -128,11 +126,12 @@ class CaptionSync(Detector[CaptionSyncSettings]):
     def _match(self, speech: Activity, captions: list[Caption], start: float, end: float) -> Match | None:
         """The match at the rate at which the text agrees best; its lag is that at `end`, where the text ends."""
         best: Match | None = None
+        most = 0.0
         speech = speech[: round((end - start) * BINS)]
-        for rate in RATES:
+        for rate, margin in RATES.items():
             found = match(speech, text_activity(stretched(captions, end, rate), start, len(speech)))
-            if found and (best is None or found.likeness > best.likeness + OTHER_RATE):
-                best = found
+            if found and (best is None or found.likeness - margin > most):
+                best, most = found, found.likeness - margin
         return best
 
     def _finding(self, start: float, end: float, found: Match, kind: CaptionKind) -> Finding:
