@@ -14,6 +14,9 @@ from typing import Any
 
 import psutil
 
+MEMORY = "2G"
+"""More than eight streams take: a worker that is started anew for its memory would count as CPU."""
+
 LOOPED = "loop = true\nrealtime = true\n"
 """Of a file that is to be played as if it were live."""
 
@@ -22,7 +25,8 @@ def configuration(folder: Path, budget: str, urls: Sequence[object], more: str =
     """Write a configuration with a stream for each URL, each with the lines `more`, and give its path."""
     path = folder / "agent.toml"
     mqtt = f'[mqtt]\nurl = "{broker}"\n' if broker else ""
-    head = f'[agent]\nid = "bench"\nsite = "lab"\nstate_dir = "{folder}"\n[budget]\ncpu = "{budget}"\n{mqtt}'
+    limits = f'[budget]\ncpu = "{budget}"\nmemory = "{MEMORY}"\n'
+    head = f'[agent]\nid = "bench"\nsite = "lab"\nstate_dir = "{folder}"\n{limits}{mqtt}'
     streams = (f'[[stream]]\nname = "s{number}"\nurl = "{url}"\n{more}' for number, url in enumerate(urls))
     path.write_text(head + "".join(streams))
     return path

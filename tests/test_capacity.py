@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from typer.testing import CliRunner
 
 from vqa_agent import capacity
 from vqa_agent.capacity import Capacity, Form, measure, plan, read_capacity, write_capacity
+from vqa_agent.capture import hardware
+from vqa_agent.capture.hardware import Way
 from vqa_agent.cli import app
+from vqa_agent.cli import capacity as capacity_command
 from vqa_agent.errors import AgentError, UsageError
 from vqa_agent.sample import LADDER
 
-KNOWN = Capacity("1", {"1080p30": [0.5, 0.45, 0.4, 0.3, 0.25, 0.07, 0.05], "720p25": [0.1] * len(LADDER)})
+KNOWN = Capacity("1", {"1080p30": [0.5, 0.45, 0.4, 0.3, 0.25, 0.07, 0.06, 0.055, 0.05], "720p25": [0.1] * len(LADDER)})
 
 
 def test_every_rung_is_measured_and_leaving_out_pays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,3 +86,32 @@ def test_the_plan_on_the_command_line(tmp_path: Path) -> None:
     code, text = answer("--streams", "4", "--budget", "a lot")
     assert code == 2
     assert "must be a share of one core" in text
+
+
+def test_hardware_that_decodes_is_measured_beside_software(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg's own decoder takes the place of the hardware."""
+    monkeypatch.setattr(capacity, "FORMS", {"small": Form(320, 180, 25, 400_000)})
+    monkeypatch.setitem(hardware.WAYS, "v4l2m2m", Way("null"))
+    monkeypatch.setitem(hardware.WAYS, "vaapi", Way("no-such-node"))
+    told: list[str] = []
+    found = measure(told.append)
+    assert list(found.hardware["small"]) == ["v4l2m2m"]
+    assert 0 < found.hardware["small"]["v4l2m2m"] < 2 * found.cores["small"][0]
+    assert told[-1] == "small: full, decode = v4l2m2m"
+
+
+def test_bench_says_whether_hardware_pays_and_why_it_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(hardware.WAYS, "v4l2m2m", Way("null"))
+    monkeypatch.setitem(hardware.WAYS, "vaapi", Way("no-such-node"))
+    measured = replace(KNOWN, hardware={"1080p30": {"v4l2m2m": 0.35}, "720p25": {"v4l2m2m": 0.095}})
+    monkeypatch.setattr(capacity_command, "measure", lambda tell: measured)
+    config = tmp_path / "agent.toml"
+    config.write_text(f'[agent]\nstate_dir = "{tmp_path}"\n')
+    result = CliRunner().invoke(app, ["bench", "--config", str(config)])
+    lines = result.output.splitlines()
+    assert "1080p30, decode = v4l2m2m: 35.0%, 30% less than in software: it pays" in lines
+    assert "720p25, decode = v4l2m2m: 9.5%, 5% less than in software: not worth setting" in lines
+    assert "decode = vaapi: this box has no /dev/no-such-node" in lines
+    assert read_capacity(tmp_path) == measured

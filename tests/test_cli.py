@@ -281,6 +281,19 @@ class TestCheck:
         assert invoke("check", "--offline", "--config", config).exit_code == 0
         assert time.monotonic() - began < 2
 
+    def test_decoders_that_are_here_are_named_and_those_that_a_stream_lacks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(checkup, "refusal", {"vaapi": "this box has no /dev/dri/renderD*", "v4l2m2m": ""}.get)
+        stream = '[[stream]]\nname = "{0}"\nurl = "udp://x"\ndecode = "{1}"\n'
+        config = self.config(tmp_path, stream.format("a", "software") + stream.format("b", "v4l2m2m"))
+        assert "ok    decoders: software, v4l2m2m" in invoke("check", "--offline", "--config", config).stdout
+        config = self.config(tmp_path, stream.format("a", "v4l2m2m") + stream.format("b", "vaapi"))
+        result = invoke("check", "--offline", "--config", config)
+        told = "decoders: stream b: decode = vaapi: this box has no /dev/dri/renderD*; software will decode"
+        assert f"note  {told}" in result.stdout
+        assert result.exit_code == 0
+
     def test_a_bad_configuration_ends_with_78(self, tmp_path: Path) -> None:
         result = invoke("check", "--config", self.config(tmp_path, "[budget]\ncpu = 'x'\nmemory = 'y'\n"))
         assert result.exit_code == 78

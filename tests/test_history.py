@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from vqa_agent.history import CONFIRM, FORGET, LOOK_INTERVAL, Normal, Pace
-from vqa_agent.measures import likeness
+from vqa_agent.measures import Layout, likeness
 
 RNG = np.random.default_rng(3)
-HALL, STREET = (RNG.uniform(20, 220, (18, 32)).astype(np.float32) for _ in range(2))
+HALL, STREET = (Layout(RNG.uniform(20, 220, (18, 32)).astype(np.float32)) for _ in range(2))
 
 
 def feed(normal: Normal, values: list[float], layout=HALL, start: float = 0.0) -> list[float | None]:
     return [normal.see(start + LOOK_INTERVAL * number, value, layout) for number, value in enumerate(values)]
 
 
-def dissolve(looks: int) -> list[np.ndarray]:
-    return [(HALL * (1 - part) + STREET * part).astype(np.float32) for part in np.linspace(0, 1, looks)]
+def dissolve(looks: int) -> list[Layout]:
+    return [
+        Layout((HALL.luma * (1 - part) + STREET.luma * part).astype(np.float32)) for part in np.linspace(0, 1, looks)
+    ]
 
 
 def test_a_step_within_a_scene_is_dated_to_its_first_look() -> None:
@@ -103,15 +105,15 @@ def test_a_memory_survives_pickling_in_the_middle_of_a_step() -> None:
 @pytest.mark.parametrize(
     ("other", "least", "most"),
     [
-        (HALL * 0.5 + 10, 0.99, 1.01),
-        (np.roll(HALL, (1, 3), (0, 1)), 0.9, 1.01),
-        (STREET, -1.0, 0.5),
-        (np.full_like(HALL, 16), 0.0, 0.0),
+        (HALL.luma * 0.5 + 10, 0.99, 1.01),
+        (np.roll(HALL.luma, (1, 3), (0, 1)), 0.9, 1.01),
+        (STREET.luma, -1.0, 0.5),
+        (np.full_like(HALL.luma, 16), 0.0, 0.0),
     ],
     ids=["darker", "moved a little", "another scene", "black"],
 )
 def test_likeness_of_layouts(other: np.ndarray, least: float, most: float) -> None:
-    assert least <= likeness(HALL, other.astype(np.float32)) <= most
+    assert least <= likeness(HALL, Layout(other.astype(np.float32))) <= most
 
 
 @pytest.mark.parametrize("rate", [24, 25, 29.97, 50, 60])

@@ -7,19 +7,20 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import process_time
 from typing import Literal, TypeAlias
 
 from vqa_agent import __version__
 from vqa_agent.capture import Source, open_source
+from vqa_agent.capture.hardware import WAYS, refusal
+from vqa_agent.config import Decode
 from vqa_agent.detect.interface import Profile
 from vqa_agent.errors import AgentError, UsageError
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.sample import LADDER, Governor, Sampler
 from vqa_agent.sample.governor import BOTTOM
-from vqa_agent.sample.ladder import CYCLE
 from vqa_agent.sample.prices import Prices
 from vqa_agent.simulate import encode, scenes, sounds
 
@@ -31,8 +32,8 @@ CLIP_SECONDS = 4
 WARM_UP = 1.0
 """Media seconds before the measurement, in which models are opened."""
 
-MEASURED = 2 * CYCLE
-"""Media seconds that are measured: whole turns of the level that looks for a part of the time."""
+MEASURED = 8.0
+"""Media seconds that are measured, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class Capacity:
 
     version: str
     cores: Mapping[str, list[float]]
+    hardware: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Cores on the first rung where hardware decodes, by form and `decode`; empty where this box has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class Plan:
 def measure(tell: Callable[[str], None] = lambda text: None) -> Capacity:
     """Draw a clip of each form and look at it on every rung. Takes half a minute."""
     cores: dict[str, list[float]] = {}
+    hardware: dict[str, dict[str, float]] = {}
+    usable = [decode for decode in WAYS if not refusal(decode)]
     with tempfile.TemporaryDirectory(prefix="vqa-bench-") as folder:
         for name, form in FORMS.items():
             tell(f"{name}: drawing a clip")
@@ -82,7 +87,10 @@ def measure(tell: Callable[[str], None] = lambda text: None) -> Capacity:
             for rung, level in enumerate(LADDER):
                 tell(f"{name}: {level.name}")
                 cores[name].append(round(_cost(clip, rung), 4))
-    return Capacity(__version__, cores)
+            for decode in usable:
+                tell(f"{name}: {LADDER[0].name}, decode = {decode}")
+                hardware.setdefault(name, {})[decode] = round(_cost(clip, 0, decode), 4)
+    return Capacity(__version__, cores, hardware)
 
 
 def _drawn(path: Path, form: Form) -> Path:
@@ -91,17 +99,18 @@ def _drawn(path: Path, form: Form) -> Path:
     return encode.encode(path, pictures, sounds.speech(CLIP_SECONDS), rate=form.rate, options=options)
 
 
-def _cost(clip: Path, rung: int) -> float:
+def _cost(clip: Path, rung: int, decode: Decode = "software") -> float:
     """CPU seconds a media second, of this process, on all its threads."""
     pipeline = Pipeline(build_detectors(Profile.LIVE), Profile.LIVE, Sampler(rung))
     started: tuple[float, float] | None = None
-    with open_source(Source("bench", str(clip), live=False, loop=True)) as capture:
+    whole_turns = max(MEASURED, 2 * LADDER[rung].turn)
+    with open_source(Source("bench", str(clip), live=False, loop=True, decode=decode)) as capture:
         capture.level = LADDER[rung]
         for sample in capture.samples():
             pipeline.feed(sample)
             if started is None and sample.time >= WARM_UP:
                 started = process_time(), sample.time
-            if started is not None and sample.time >= started[1] + MEASURED:
+            if started is not None and sample.time >= started[1] + whole_turns:
                 return (process_time() - started[0]) / (sample.time - started[1])
     raise AgentError(f"measuring with {clip.name}: the drawn clip cannot be read; report this")
 

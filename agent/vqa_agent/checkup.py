@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 
 from vqa_agent.capture import Source, open_source
+from vqa_agent.capture.hardware import WAYS, refusal
 from vqa_agent.config import Config, MqttSection, StreamSection
 from vqa_agent.errors import AgentError
 from vqa_agent.media import Fact, Format, Picture, Sound
@@ -53,8 +54,8 @@ class Answer:
 
 
 def check_machine(config: Config) -> list[Answer]:
-    """The state directory, the clock, the budget: nothing that leaves the machine."""
-    return [_state_dir(config.agent.state_dir), _clock(), _budget(config), _streams(config)]
+    """The state directory, the clock, the budget, the decoders: nothing that leaves the machine."""
+    return [_state_dir(config.agent.state_dir), _clock(), _budget(config), _decoders(config), _streams(config)]
 
 
 def check_network(config: Config) -> Iterator[Answer]:
@@ -99,6 +100,17 @@ def _budget(config: Config) -> Answer:
     if cpu > cores:
         return Answer(Grade.BAD, "budget", f"budget.cpu is {cpu:.0%}, but there are {cores} cores; at most {cores:.0%}")
     return Answer(Grade.GOOD, "budget", f"{cpu:.0%} of a core of {cores}, {config.budget.memory / 1e6:.0f} MB")
+
+
+def _decoders(config: Config) -> Answer:
+    """Whether the hardware that streams are to be decoded by is there, and what else is."""
+    refusals = {decode: refusal(decode) for decode in WAYS}
+    wanted = {stream.decode: stream.name for stream in config.stream if refusals.get(stream.decode)}
+    if wanted:
+        texts = (f"stream {name}: decode = {decode}: {refusals[decode]}" for decode, name in wanted.items())
+        return Answer(Grade.DOUBTFUL, "decoders", f"{'; '.join(texts)}; software will decode")
+    found = ", ".join(decode for decode, reason in refusals.items() if not reason)
+    return Answer(Grade.GOOD, "decoders", f"software, {found or 'no hardware that FFmpeg can use here'}")
 
 
 def _streams(config: Config) -> Answer:

@@ -12,7 +12,7 @@ import socket
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -77,6 +77,9 @@ WRITTEN_AS: dict[Any, str] = {
 Bytes = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Cores = Annotated[float, BeforeValidator(_cores), Field(gt=0)]
+Decode: TypeAlias = Literal["software", "vaapi", "v4l2m2m"]
+"""What decodes pictures."""
+
 LONGEST_NAME = 64
 Name = Annotated[str, Field(pattern=rf"^[A-Za-z0-9_-]{{1,{LONGEST_NAME}}}$")]
 
@@ -181,6 +184,7 @@ class StreamSection(Section):
     loop: bool = Field(False, description="Begin again at the end of a file.")
     realtime: bool = Field(False, description="Play a file at the speed of its clock, as if it were live.")
     weight: float = Field(1.0, gt=0, description="Share of the budget beside the other streams.")
+    decode: Decode = Field("software", description="What decodes pictures; hardware that fails gives way to software.")
     options: dict[str, str] = Field(default_factory=dict, description="Options for FFmpeg's demuxer or protocol.")
     allow_hosts: list[str] = Field(
         default_factory=list, description="Hosts in private networks that its playlist or redirects may name."

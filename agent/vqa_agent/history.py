@@ -214,6 +214,11 @@ class Normal(Watch[float]):
         super()._cut(value)
         self._scene.clear()
 
+    def _compare(self, time: float, value: float, before: Layout, moving: bool) -> None:
+        # What is no step from the last second is none from the worst of the minute, which must be sorted for.
+        if self._recent and self.excess(median(self._recent), value) >= 1.0:
+            super()._compare(time, value, before, moving)
+
     def survives_cut(self, value: float) -> bool:
         typical = self.typical
         return typical is not None and self.excess(typical, value) >= 1.0

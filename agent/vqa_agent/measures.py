@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -24,9 +24,6 @@ def block_means(picture: Picture) -> NDArray[np.float32]:
     return blocks
 
 
-Layout: TypeAlias = NDArray[np.float32]
-"""Rough luma of a picture, see `layout`."""
-
 LAYOUT = (32, 18)
 """Columns and rows of a layout."""
 
@@ -43,21 +40,37 @@ WIDE = 1280
 """Wider pictures have enough pixels in half the rows."""
 
 
+class Layout:
+    """(18, 32) rough luma of a picture in code values: enough to tell one scene from another."""
+
+    def __init__(self, luma: NDArray[np.float32]) -> None:
+        self.luma = luma
+        self.core = luma[MARGIN[1] : -MARGIN[1], MARGIN[0] : -MARGIN[0]]
+
+    @cached_property
+    def has_structure(self) -> bool:
+        """Whether there is anything in it to recognise it by."""
+        return min(_deviation(self.core), _deviation(self.luma)) >= STRUCTURE
+
+
 @shared
 def layout(picture: Picture) -> Layout:
-    """(18, 32) rough luma of the picture in code values: enough to tell one scene from another."""
-    return np.asarray(cv2.resize(block_means(picture), LAYOUT, interpolation=cv2.INTER_AREA), dtype=np.float32)
+    """The layout of the picture."""
+    return Layout(np.asarray(cv2.resize(block_means(picture), LAYOUT, interpolation=cv2.INTER_AREA), dtype=np.float32))
 
 
+@lru_cache(maxsize=16)
 def likeness(one: Layout, other: Layout) -> float:
-    """Correlation of two layouts, give or take a little movement of the camera; 0 where there is no structure."""
-    core = one[MARGIN[1] : -MARGIN[1], MARGIN[0] : -MARGIN[0]]
-    if min(_deviation(core), _deviation(other)) < STRUCTURE:
+    """Correlation of two layouts, give or take a little movement of the camera; 0 where there is no structure.
+
+    Several detectors compare the same two.
+    """
+    if not (one.has_structure and other.has_structure):
         return 0.0
-    return float(cv2.matchTemplate(other, core, cv2.TM_CCOEFF_NORMED).max())
+    return float(cv2.matchTemplate(other.luma, one.core, cv2.TM_CCOEFF_NORMED).max())
 
 
-def _deviation(values: Layout) -> float:
+def _deviation(values: NDArray[np.float32]) -> float:
     return float(cv2.meanStdDev(values)[1][0, 0])
 
 

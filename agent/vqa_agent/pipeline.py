@@ -53,7 +53,7 @@ class Pipeline:
             self.suite.offer(sample)
             if isinstance(sample, Fact) and sample.kind is FactKind.RECONNECT:
                 self._interrupt()
-            findings = self.suite.look(sample)
+            findings = self.suite.look(sample, rate=self.sampler.rate)
         return Outcome(findings, self.judge.weigh(findings))
 
     def finish(self) -> Outcome:

@@ -178,24 +178,6 @@ def test_text_comes_in_the_order_of_time_however_it_is_interleaved(tmp_path: Pat
     assert max(before - after for before, after in itertools.pairwise(times)) < 1.0
 
 
-def test_text_in_segments_of_hls(tmp_path: Path) -> None:
-    segment = tmp_path / "text.vtt"
-    segment.write_text("WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00.000\n\n00:01.000 --> 00:02.500\nHello there\n\n")
-    end = "#EXT-X-ENDLIST\n"
-    head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:6\n#EXTINF:6.0,\n"
-    write(tmp_path / "pictures.ts", codec="mpeg2video", sound="mp2")
-    (tmp_path / "pictures.m3u8").write_text(f"{head}pictures.ts\n{end}")
-    (tmp_path / "text.m3u8").write_text(f"{head}text.vtt\n{end}")
-    master = tmp_path / "master.m3u8"
-    master.write_text(
-        '#EXTM3U\n#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="English",DEFAULT=YES,LANGUAGE="en",URI="text.m3u8"\n'
-        '#EXT-X-STREAM-INF:BANDWIDTH=200000,SUBTITLES="s"\npictures.m3u8\n'
-    )
-    samples, services = read(master)
-    (found,) = captions(samples)
-    assert (services, found.text, found.timed) == ("webvtt:en", "Hello there", False)
-
-
 def test_a_clip_without_captions_has_none(tmp_path: Path) -> None:
     samples, services = read(write(tmp_path / "clip.mp4"))
     assert (captions(samples), stated(samples), services) == ([], [], "")

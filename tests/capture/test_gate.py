@@ -15,10 +15,11 @@ from tests.capture.clips import kinds, of_kind
 from vqa_agent.capture import Source, capture, open_source
 from vqa_agent.media import FactKind, Picture
 from vqa_agent.sample import LADDER, Level
-from vqa_agent.sample.ladder import CYCLE
+from vqa_agent.sample.ladder import SLICE
 
 KEYS = replace(LADDER[0], skip_frame="NONKEY", picture_rate=2.0)
 SLICES = replace(KEYS, duty=0.25)
+CYCLE = SLICES.turn
 GOP = {"preset": "ultrafast", "g": "50", "keyint_min": "50", "sc_threshold": "0"}
 
 
@@ -92,15 +93,23 @@ def test_a_slice_decodes_its_share_and_at_least_one_key_picture(tmp_path: Path) 
     assert times(pictures) == pytest.approx([0, 4, 8], abs=0.3)
 
 
+def test_slices_become_as_rare_as_the_ladder_says(tmp_path: Path) -> None:
+    file = clips.clip(tmp_path / "x.mp4", 34.0, rate=5, options={**GOP, "g": "10", "keyint_min": "10"})
+    for level in [level for level in LADDER if level.duty < 1.0]:
+        pictures, sound, _ = watch(file, {0.0: level})
+        assert times(pictures) == pytest.approx(np.arange(0, 34, 1 / level.duty), abs=0.3)
+        assert sum(block.duration for block in sound) == pytest.approx(34.0, abs=0.1)
+
+
 def test_a_slice_of_reference_pictures_begins_with_a_key_picture_and_is_whole(tmp_path: Path) -> None:
     options = {"b": "800000", "g": "12", "bf": "2", "flags": "-cgop"}
     file = clips.clip(tmp_path / "x.ts", 8.0, video_codec="mpeg2video", audio_codec="mp2", options=options)
     whole, _, _ = watch(file, {0.0: LADDER[0]})
     exact = {round(picture.time, 2): picture.luma.copy() for picture in whole}
-    half = replace(LADDER[0], skip_frame="NONREF", duty=0.5)
-    pictures, _, facts = watch(file, {0.0: half, CYCLE * 0.75: LADDER[0]})
+    part = replace(LADDER[0], skip_frame="NONREF", duty=0.25)
+    pictures, _, facts = watch(file, {0.0: part, CYCLE * 0.75: LADDER[0]})
     assert of_kind(facts, FactKind.CORRUPT_PICTURE) == of_kind(facts, FactKind.NO_SIGNAL) == []
-    assert not any(CYCLE / 2 + 0.6 < time < CYCLE * 0.75 for time in times(pictures))
+    assert not any(SLICE + 0.6 < time < CYCLE * 0.75 for time in times(pictures))
     assert len([time for time in times(pictures) if time > CYCLE * 0.75 + 0.6]) > 100
     assert all(np.array_equal(picture.luma, exact[round(picture.time, 2)]) for picture in pictures)
 

@@ -84,16 +84,10 @@ def test_text_that_has_nothing_to_do_with_the_speech_is_inconclusive() -> None:
         assert found(speech(SECONDS, seed), carried(0, SECONDS), appear(other)) == []
 
 
-def untimed():
-    shown = cues(talked(SECONDS)[1])
-    return (Caption(cue.start + 5, "webvtt", CaptionKind.TEXT, cue.text, cue.end + 5, timed=False) for cue in shown)
-
-
 TRAPS = {
     "music under the text": lambda: (made(sounds.music), popped(cues(talked(SECONDS)[1]))),
     "no sound": lambda: (popped(cues(talked(SECONDS)[1])),),
     "no text": lambda: (speech(SECONDS),),
-    "text on another clock": lambda: (speech(SECONDS), untimed()),
     "less than a minute of it": lambda: (before(material(5.0), 55.0),),
     "text that is in time": lambda: (material(),),
 }

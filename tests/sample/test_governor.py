@@ -15,7 +15,7 @@ OWN = 0.02
 """Cores of the supervisor."""
 
 TYPICAL = [level.share for level in LADDER]
-FLAT = [1.0, 0.97, 0.95, 0.9, 0.85, 0.5, 0.45]
+FLAT = [1.0, 0.97, 0.95, 0.9, 0.85, 0.5, 0.45, 0.44, 0.43]
 """A stream whose lower rungs save little: not at all what is expected."""
 
 
@@ -153,7 +153,7 @@ def test_a_climb_that_failed_waits_longer_each_time() -> None:
 
 
 def test_a_rung_that_is_cheaper_than_believed_is_found_out() -> None:
-    machine = Machine(1.0, {"small": 0.9}, shares=[1.0, 0.95, 0.9, 0.8, 0.7, 0.4, 0.37])
+    machine = Machine(1.0, {"small": 0.9}, shares=[1.0, 0.95, 0.9, 0.8, 0.7, 0.4, 0.37, 0.36, 0.35])
     machine.run(120)
     assert machine.levels["small"] <= 1
     assert max(machine.averages(0)) <= 1.0 + TOLERANCE
@@ -204,7 +204,7 @@ def test_on_a_machine_that_gives_less_than_the_budget_streams_fall_until_they_ke
 
 
 def test_what_was_learnt_decides_where_the_next_run_begins() -> None:
-    first = Machine(1.0, {"a": 1.3}, shares=[1.0, 0.9, 0.8, 0.7, 0.6, 0.2, 0.15])
+    first = Machine(1.0, {"a": 1.3}, shares=[1.0, 0.9, 0.8, 0.7, 0.6, 0.2, 0.15, 0.14, 0.13])
     first.run(120)
     known = first.governor.prices
     rung = first.levels["a"]

@@ -10,13 +10,11 @@ import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import av.error
-import numpy as np
-
 from vqa_agent.capture.clock import MediaClock
 from vqa_agent.capture.dtvcc import Dtvcc
-from vqa_agent.capture.line21 import PAIR, Line21, rows_of
-from vqa_agent.media import Caption, CaptionKind, Fact, FactKind, Value
+from vqa_agent.capture.line21 import PAIR, Line21
+from vqa_agent.capture.subtitles import SubtitleTrack
+from vqa_agent.media import Caption, Fact, FactKind, Value
 
 STATED = 1.0
 """Media seconds between two statements that a service is carried."""
@@ -31,32 +29,27 @@ A53_LONGEST = 2 + 31 * PAIR
 MAX_WAITING = 300
 """Captions, or caption data of coded pictures, that wait for their time; beyond, it will not come."""
 
-LINE21_TRACKS = ("eia_608", "cc_dec")
-BITMAP_TRACKS = ("dvbsub", "dvdsub", "pgssub", "xsub")
-
 
 class CaptionReader:
     """Gathers captions of all services. Costs a search of each video packet, and nothing else where there are none."""
 
     def __init__(self, clock: MediaClock, tracks: Sequence[Any], segmented: bool = False) -> None:
         self._clock = clock
-        self._names = {track.index: _name(track) for track in tracks}
-        self._readable = {track.index: track.codec_context is not None for track in tracks}
-        self._timed = not segmented
+        self._tracks = {track.index: SubtitleTrack(track, segmented) for track in tracks}
+        self._early: list[Any] = []
         self._line21 = Line21()
         self._dtvcc = Dtvcc()
-        self._in_tracks: dict[int, Line21] = {}
         self._coded: list[tuple[float, int, bytes]] = []
         self._ready: list[tuple[float, int, Caption]] = []
         self._count = 0
-        self._carried: set[str] = set(self._names.values())
+        self._carried: set[str] = set()
         self._stated = 0.0
         self._seen: set[str] = set()
 
     @property
     def services(self) -> str:
         """The services that are there, as `Format.captions` names them."""
-        return ",".join(sorted(self._carried))
+        return ",".join(sorted(self._carried | {track.name for track in self._tracks.values()}))
 
     def coded_picture(self, packet: Any) -> None:
         """Take the caption data out of a video packet."""
@@ -82,25 +75,25 @@ class CaptionReader:
         yield from self.due()
 
     def subtitle(self, packet: Any) -> None:
-        """Decode a packet of a subtitle track. What is damaged or cannot be read here has no text, and is no error."""
-        track = packet.stream
+        """Take a packet of a subtitle track; it waits where the clock has not started yet."""
         source = packet.pts if packet.pts is not None else packet.dts
-        if source is None or not packet.size or not self._readable.get(track.index):
+        if (track := self._tracks.get(packet.stream.index)) is None:
             return
-        time = self._clock.locate(float(source * packet.time_base)) if self._timed else self._clock.now
+        time = self._clock.now if source is None else self._clock.locate(float(source * packet.time_base))
         if time is None:
-            time = self._clock.now
-        if track.codec_context.name in LINE21_TRACKS:
-            line21 = self._in_tracks.setdefault(track.index, Line21())
-            captions = list(line21.feed(bytes(packet), time))
-        else:
-            captions = self._decode(packet, time)
-        for caption in captions:
+            self._early.append(packet)
+            del self._early[:-MAX_WAITING]
+            return
+        for caption in track.captions(packet, time, self._clock.now):
             self._wait(caption)
 
     def due(self) -> Iterator[Caption | Fact]:
         """What the clock has reached."""
         now = self._clock.now
+        if self._early and self._clock.locate(0.0) is not None:
+            early, self._early = self._early, []
+            for packet in early:
+                self.subtitle(packet)
         while self._ready and self._ready[0][0] <= now:
             yield heapq.heappop(self._ready)[2]
         if now - self._stated >= STATED:
@@ -126,8 +119,9 @@ class CaptionReader:
     def _state(self, now: float) -> Iterator[Fact]:
         start, self._stated = self._stated, now
         self._carried |= self._seen
-        for number, name in self._names.items():
-            yield _carried(start, now, name, self._readable[number])
+        for track in self._tracks.values():
+            if now <= track.until:
+                yield _carried(start, now, track.name, track.readable)
         tally = self._line21.tally
         if "608" in self._seen:
             yield _carried(start, now, "608", True, tally.bytes, tally.parity_errors)
@@ -135,20 +129,6 @@ class CaptionReader:
             yield _carried(start, now, "708", True)
         tally.bytes = tally.parity_errors = 0
         self._seen.clear()
-
-    def _decode(self, packet: Any, time: float) -> list[Caption]:
-        try:
-            screen = packet.stream.decode2(packet)
-        except (av.error.FFmpegError, ValueError):
-            return []
-        name = self._names[packet.stream.index]
-        if screen is None:
-            return []
-        until = time + float(packet.duration * packet.time_base) if packet.duration else None
-        if packet.stream.codec_context.name in BITMAP_TRACKS:
-            return [Caption(time, name, CaptionKind.BITMAP, until=until, shown=any(map(is_drawn, screen)))]
-        text = "\n".join(rows_of(screen))
-        return [Caption(time, name, CaptionKind.TEXT, text, until, shown=bool(text), timed=self._timed)]
 
 
 def caption_data(data: bytes, at: int) -> bytes:
@@ -165,19 +145,6 @@ def caption_data(data: bytes, at: int) -> bytes:
             found += body[2 : 2 + PAIR * (body[0] & 0x1F)]
         at = data.find(A53, at + len(A53))
     return found
-
-
-def is_drawn(rect: Any) -> bool:
-    """Whether a bitmap subtitle has anything on it: its pixels are not all of one colour."""
-    if not rect.width * rect.height or not rect.planes:
-        return False
-    return bool(np.ptp(np.frombuffer(memoryview(rect.planes[0]), np.uint8)))
-
-
-def _name(track: Any) -> str:
-    codec = track.codec_context.name if track.codec_context else "unread"
-    language = track.language if track.language not in (None, "und") else ""
-    return f"{codec}:{language}" if language else str(codec)
 
 
 def _carried(start: float, now: float, service: str, readable: bool, count: int = 0, errors: int = 0) -> Fact:

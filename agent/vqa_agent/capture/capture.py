@@ -16,8 +16,9 @@ import av.error
 
 from vqa_agent.backoff import doubled
 from vqa_agent.capture.clock import MediaClock
-from vqa_agent.capture.decode import Decoder, Statistics, choose_tracks
+from vqa_agent.capture.decode import Decoder, Statistics, bursts, choose_tracks
 from vqa_agent.capture.gate import Gate
+from vqa_agent.capture.hardware import Hardware
 from vqa_agent.capture.opening import Opened, Opening, explain, open_container
 from vqa_agent.capture.pacing import Pace, PlayOut
 from vqa_agent.capture.reading import Arrival, End, PacketReader
@@ -65,6 +66,7 @@ class Capture:
         self._stop = threading.Event()
         self._stream: Generator[Sample, None, None] | None = None
         self._gate = Gate()
+        self._hardware = Hardware(source.name, source.decode)
         self._clock = MediaClock(gaps_are_real=source.scheme == "file" and not source.live)
         self._anchor = (0.0, datetime.now(UTC))
 
@@ -129,7 +131,7 @@ class Capture:
             raise InputError(f"reading {self.source.describe()}: it has neither pictures nor sound; check what is sent")
         monitor = opened.monitor([stream.id for stream in tracks.chosen], self.statistics.transport)
         self._gate.begin()
-        decoder = Decoder(tracks, self._clock, self.statistics, self.format, self._gate, monitor)
+        decoder = Decoder(tracks, self._clock, self.statistics, self.format, self._gate, monitor, self._hardware)
         decoder.open(self.source.threads)
         self._decoder = decoder
         self._tolerated = LATE_IN_SEGMENTS if tracks.segmented else LATE
@@ -163,10 +165,12 @@ class Capture:
 
     def _read_file(self, opened: Opened, decoder: Decoder, watch: SignalWatch) -> Iterator[Sample]:
         try:
-            for packet in opened.container.demux(*decoder.tracks.read):
-                if self._stop.is_set():
-                    return
-                if packet.size or packet.dts is not None:
+            for burst in bursts(opened.packets(decoder.tracks.read), decoder.burst):
+                if self._pace is None and not self.level.sparse:
+                    decoder.ahead(burst)
+                for packet in burst:
+                    if self._stop.is_set():
+                        return
                     yield from self._thinned(decoder, packet, watch)
         except (av.error.FFmpegError, ValueError) as error:
             yield Fact(

@@ -93,11 +93,17 @@ class MediaClock:
         return self._advance(track, time, duration, 0.0 if wrapped else jump)
 
     def locate(self, source: float) -> float | None:
-        """The media second of time stamp `source` (seconds), without moving the clock; None before it has started."""
+        """The media second of time stamp `source` (seconds), without moving the clock; None before it has started.
+
+        It may lie before the beginning. Of the moments that a stamp of 33 bits may mean, the nearest one is.
+        """
         if self._newest is None:
             return None
-        offsets = {self._newest, *self._own.values()}
-        return max(0.0, min((source + offset for offset in offsets), key=lambda time: abs(time - self.now)))
+        times = (source + offset for offset in {self._newest, *self._own.values()})
+        return min((self._unwrapped(time) for time in times), key=lambda time: abs(time - self.now))
+
+    def _unwrapped(self, time: float) -> float:
+        return time + WRAP * round((self.now - time) / WRAP)
 
     def _advance(self, track: str, time: float, duration: float, jump: float) -> Stamp:
         time = max(0.0, time)

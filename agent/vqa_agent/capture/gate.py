@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vqa_agent.sample.ladder import CYCLE, LADDER, Level
+from vqa_agent.sample.ladder import LADDER, SLICE, Level
 from vqa_agent.sample.sampler import due
 
 EARLY = 0.2
@@ -42,6 +42,15 @@ class Gate:
         """Whether pictures are being left out."""
         return self.level.sparse or self._broken or self.skip_frame != "DEFAULT"
 
+    @property
+    def alone(self) -> bool:
+        """Whether key pictures are decoded without those that depend on them."""
+        return self.late or self.level.skip_frame == "NONKEY" or self.level.duty < 1.0
+
+    def lose(self) -> None:
+        """What the next pictures depend on is lost: decoding goes on with a key picture."""
+        self._broken = True
+
     def begin(self) -> None:
         """A new decoder begins: nothing that it will be given depends on what was left out before."""
         self._broken = self._lagging = False
@@ -74,9 +83,9 @@ class Gate:
     def _is_open(self, key: bool, time: float) -> bool:
         """A slice of time begins with a key picture; where those are rare, so are the slices."""
         passed = time - self._opened
-        if self.level.duty >= 1.0 or 0 <= passed < self.level.duty * CYCLE:
+        if self.level.duty >= 1.0 or 0 <= passed < SLICE:
             return True
-        if not key or 0 <= passed < CYCLE - EARLY:
+        if not key or 0 <= passed < self.level.turn - EARLY:
             return False
         self._opened = time
         return True

@@ -19,6 +19,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from copy import copy
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
@@ -71,6 +72,12 @@ class Guard:
         self._timeout = timeout
         self._trusted = {(urlsplit(url).hostname or "").lower(), *(host.lower() for host in allow_hosts)}
         self._folder = None if urlsplit(url).scheme in WEB else Path(url).resolve().parent
+
+    def within(self, timeout: float) -> Guard:
+        """The same guard with another time limit."""
+        other = copy(self)
+        other._timeout = timeout
+        return other
 
     def open(self, url: str, flags: int, options: Mapping[str, str]) -> File:
         """What FFmpeg calls for each URL. Raises ForbiddenError, or OSError where it cannot be had."""

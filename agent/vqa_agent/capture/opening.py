@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -26,6 +26,7 @@ from vqa_agent.capture.datagrams import Address, Receiver
 from vqa_agent.capture.feeds import Fetch, Pipe, Reread, Tap
 from vqa_agent.capture.guard import NO_PLAYLISTS, ONE_PLAYLIST, WEB, Guard
 from vqa_agent.capture.remote import Remote
+from vqa_agent.capture.rendition import Rendition, renditions
 from vqa_agent.capture.rtsp import RTSP, destination
 from vqa_agent.capture.source import Source, path_of
 from vqa_agent.capture.transport import Monitor
@@ -86,6 +87,7 @@ class Opened:
     complaints: IO[bytes] | None = None
     pulled: bool = False
     remote: Remote | None = None
+    texts: tuple[Rendition, ...] = ()
 
     def close(self) -> None:
         """Close the container and end the program with all that it started."""
@@ -102,6 +104,14 @@ class Opened:
             self.tap.origin.stop()
         if self.program is not None:
             end_program(self.program)
+
+    def packets(self, tracks: Sequence[Any]) -> Iterator[Any]:
+        """The packets of `tracks`, with the text that FFmpeg leaves to us among them."""
+        texts = [rendition for rendition in self.texts if rendition.track in tracks]
+        for packet in self.container.demux(*tracks):
+            yield packet
+            for rendition in texts:
+                yield from rendition.packets(packet)
 
     def monitor(self, tracks: Collection[int], totals: Counter[str]) -> Monitor | None:
         """Who looks at the packets of `tracks` (PIDs), where this is a transport stream whose packets can be seen."""
@@ -162,7 +172,7 @@ def _open_playlist(source: Source, guard: Guard) -> Opened:
     container = av.open(
         url, "r", options=options, timeout=_timeout(source), metadata_errors="replace", io_open=guard.open
     )
-    return Opened(container, pulled=source.scheme in WEB)
+    return Opened(container, pulled=source.scheme in WEB, texts=renditions(guard, url, container))
 
 
 def _open_web(source: Source) -> Opened:

@@ -83,7 +83,7 @@ class PacketReader:
 
     def _read(self) -> None:
         try:
-            for packet in self._opened.container.demux(*self._streams):
+            for packet in self._opened.packets(self._streams):
                 if self._stop.is_set():
                     return
                 if packet.size or packet.dts is not None:

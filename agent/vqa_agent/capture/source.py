@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vqa_agent.config import SCHEMES, StreamSection
+from vqa_agent.config import SCHEMES, Decode, StreamSection
 from vqa_agent.detect.interface import Profile
 from vqa_agent.errors import InputError, hide_secrets
 
@@ -27,6 +27,7 @@ class Source:
     """Media seconds to read at most."""
     threads: int = 1
     """Threads of the decoder."""
+    decode: Decode = "software"
 
     @classmethod
     def from_config(cls, stream: StreamSection) -> Source:
@@ -41,6 +42,7 @@ class Source:
             realtime=stream.realtime,
             options=stream.options,
             allow_hosts=tuple(stream.allow_hosts),
+            decode=stream.decode,
         )
 
     @property

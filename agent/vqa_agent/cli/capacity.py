@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from vqa_agent.capacity import Capacity, FormName, Plan, measure, read_capacity, write_capacity
 from vqa_agent.capacity import plan as planned
+from vqa_agent.capture.hardware import WAYS, refusal
 from vqa_agent.config import DEFAULT_PATH, DEFAULT_STATE_DIR, BudgetSection, load
 from vqa_agent.console import err, out, print_json
 from vqa_agent.errors import ConfigError, UsageError
@@ -35,6 +37,9 @@ Examples:
   vqa-agent plan --streams 8 --budget 60% --form 720p25
 """
 
+WORTHWHILE = 0.1
+"""Share of a stream's CPU that decoding by hardware must save."""
+
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", metavar="FILE", help="The daemon's configuration, for its state_dir.")
 ]
@@ -54,6 +59,7 @@ def bench(config: ConfigPath = DEFAULT_PATH, as_json: AsJson = False) -> None:
         print_json(asdict(found), indent=2)
     else:
         out.print(_costs(found))
+        out.print(Text("\n".join(_hardware(found))))
         out.print(Text(f"kept in {path}", "dim"))
 
 
@@ -71,6 +77,18 @@ def _costs(found: Capacity) -> Table:
             cells += [f"{costs[rung]:.1%}", str(int(1 / costs[rung])), str(int(cores / costs[rung]))]
         table.add_row(level.name, *cells)
     return table
+
+
+def _hardware(found: Capacity) -> Iterator[str]:
+    """What decoding by hardware saves, and why it cannot be had."""
+    for decode in WAYS:
+        if reason := refusal(decode):
+            yield f"decode = {decode}: {reason}"
+        for form, costs in found.hardware.items():
+            if decode in costs:
+                saved = 1 - costs[decode] / found.cores[form][0]
+                advice = "it pays" if saved >= WORTHWHILE else "not worth setting"
+                yield f"{form}, decode = {decode}: {costs[decode]:.1%}, {saved:.0%} less than in software: {advice}"
 
 
 def plan(

@@ -44,11 +44,11 @@ def collect(
         typer.Option(
             metavar="FILE|URL",
             envvar="VQA_COLLECT_STORE",
-            help="An SQLite file, or postgresql://USER@HOST/DATABASE (with the extra [postgres]).",
+            help="An SQLite file, or postgresql://USER@HOST/DATABASE (with the extra postgres).",
         ),
     ] = "vqa-events.db",
     config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="A configuration, for its [mqtt] section.")
+        Path, typer.Option("--config", "-c", metavar="FILE", help="A configuration, for its section mqtt.")
     ] = DEFAULT_PATH,
     name: Annotated[str, typer.Option(help="Name of this collector at the broker; must stay the same.")] = "",
     group: Annotated[str, typer.Option(help="Collectors of one group divide the events between them.")] = "vqa",

@@ -48,7 +48,11 @@ NUMBERS = {"kB", "ms per look", "least", "MB resident"}
 Name = Annotated[str, typer.Argument(metavar="[MODEL]", help="This one alone.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The same as JSON.")]
 
-app = typer.Typer(no_args_is_help=True, help="The networks: which there are, whether they are intact, how fast here.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="The networks: which there are, whether they are intact, how fast here.",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,11 @@ Directory = Annotated[
     Path | None, typer.Option("--directory", metavar="DIR", help="The samples' folder, without a configuration.")
 ]
 
-app = typer.Typer(no_args_is_help=True, help="What networks were unsure about: list, label, export for training.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="What networks were unsure about: list, label, export for training.",
+)
 
 
 @app.command("list", epilog=LIST_EXAMPLES)

@@ -42,7 +42,7 @@ def watch(
     ] = "",
     topic: Annotated[str, typer.Option(help="What to subscribe to.")] = EVERYTHING,
     config: Annotated[
-        Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration, for the [mqtt] section.")
+        Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration, for its section mqtt.")
     ] = DEFAULT_PATH,
     as_json: Annotated[
         bool, typer.Option("--json", help="Every message, events or not, as a line with its topic and payload.")

@@ -22,6 +22,12 @@ SHORTEST = 2.0
 SILENT_WAIT = 3.0
 """Seconds for which a fragment waits for sound that does not come."""
 
+LISTENS_BEFORE = AROUND + 3.0
+"""Seconds of sound before a fragment that are listened to: what is compared, and what a beep stands out from."""
+
+UNHEARD = 2.0
+"""Seconds of sound that this detector was not shown, after which time stamps are watched anew."""
+
 TOUCHING = 0.2
 """Seconds between two fragments that count as one piece."""
 
@@ -104,6 +110,7 @@ class AvSync(Detector[AvSyncSettings]):
         self._before: Fragment | None = None
         self._unsure: tuple[Fragment, Fragment | None] | None = None
         self._next_start = float("-inf")
+        self._heard_until = float("inf")
 
     @cached_property
     def _faces(self) -> FaceFinder:
@@ -119,8 +126,7 @@ class AvSync(Detector[AvSyncSettings]):
 
     def look(self, sample: Picture | Sound) -> Iterable[Finding]:
         if isinstance(sample, Sound):
-            self._listener.hear(sample)
-            self._stamps.hear(sample)
+            self._hear_block(sample)
         else:
             if self.profile is Profile.FILE:
                 self._stamps.see(sample)
@@ -134,6 +140,14 @@ class AvSync(Detector[AvSyncSettings]):
         while self._waiting:
             yield from self._hear(self._waiting.pop(0))
         yield from self._settle(None)
+
+    def _hear_block(self, sound: Sound) -> None:
+        if self._fragment or self._waiting or sound.end >= self._next_start - LISTENS_BEFORE:
+            self._listener.hear(sound)
+        if sound.time - self._heard_until > UNHEARD:
+            self._stamps = StampWatch()
+        self._heard_until = sound.end
+        self._stamps.hear(sound)
 
     def _watch(self, picture: Picture) -> None:
         if self._fragment is not None and picture.time >= self._fragment.end - 1e-3:

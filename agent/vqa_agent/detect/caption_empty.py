@@ -47,7 +47,7 @@ class CaptionEmpty(Detector[CaptionEmptySettings]):
     Formula: each second in which somebody speaks (see vqa_agent.speech) is bad when no service has shown any text,
     or bitmap with something on it, for `linger`. An event opens after `count` seconds of speech without text between
     them; pauses, music and noise do not count, whatever they last. The first text ends it. Where a service is carried
-    whose text cannot be decoded here (teletext), nothing is said. It is minor where no text was ever seen and captions
+    whose text cannot be decoded here (encrypted), nothing is said. It is minor where no text was ever seen and captions
     are not expected: many encoders always send an empty channel. A subtitle track that is not expected is judged only
     after it has followed half a minute of speech: many are for foreign words only.
 

@@ -36,11 +36,12 @@ class CaptionMissing(Detector[CaptionMissingSettings]):
     """Sees: no caption service at all (CEA-608, CEA-708, subtitle track), where one is expected or was there before.
 
     Formula: a service is carried while its data arrive (padding and empty packets of a 608 channel are data, see
-    caption_empty; a packet without any valid pair is not), and a subtitle track while the container lists it. Where
-    `expect.captions` is true, `set_time` without any service opens an event. Where it is not set, a service that was
-    carried for `known_time` and then ended is missed once somebody has spoken for `set_time` without it, in the live
-    profile no earlier than after `break_time`, because advertisements often come without. The event ends with the
-    first data of any service.
+    caption_empty; a packet without any valid pair is not), text in HLS while its segments come, teletext while it sends
+    and has had a subtitle page, and any other subtitle track while the container lists it. Where `expect.captions` is
+    true, `set_time` without any service opens an event. Where it is not set, a service that was carried for
+    `known_time` and then ended is missed once somebody has spoken for `set_time` without it, in the live profile no
+    earlier than after `break_time`, because advertisements often come without. The event ends with the first data of
+    any service.
 
     Settings: `expect.captions = true` where captions are owed; `expect.captions = false` to hear nothing of them;
     raise `break_time` where breaks are longer.

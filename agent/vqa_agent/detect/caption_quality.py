@@ -101,6 +101,8 @@ class CaptionQuality(Detector[CaptionQualitySettings]):
         if shown and shown[-1].until is None and caption.kind is not CaptionKind.ROLL_UP:
             shown[-1].until = caption.time
         if not caption.text:
+            if caption.shown and shown and caption.until is not None:
+                shown[-1].until = caption.until
             return
         if caption.kind is CaptionKind.ROLL_UP and shown and not caption.text.startswith("\n"):
             shown[-1].text += caption.text

@@ -34,11 +34,9 @@ LEAST_SPAN = 45.0
 """Seconds from the first to the last caption that are needed."""
 
 
-RATES = (1.0, 25 / 24, 24 / 25)
-"""How fast the text may run against the sound: as it should, or prepared for the other of the two rates of films."""
-
-OTHER_RATE = 0.15
-"""By how much more another rate must agree than the right one."""
+RATES = {1.0: 0.0, 60 / 61: 0.08, 60 / 59: 0.08, 24 / 25: 0.12, 25 / 24: 0.12}
+"""How fast the text may run against the sound, and by how much more it must agree so: as it should, a second a minute
+off, or prepared for the other of the two rates of films. The further off, the more a chance agreement would mislead."""
 
 
 class CaptionSyncSettings(Settings):
@@ -72,7 +70,7 @@ class CaptionSync(Detector[CaptionSyncSettings]):
     Settings: raise `late_typed` for slow live captioning; raise `likeness` and `lead` where it errs.
 
     Mistakes: a service in another language, prepared for other pauses. Misses: lags over 15 s; drift before it has
-    become a lag; text in HLS segments, whose time is not related to the sound's here.
+    become a lag.
 
     Source: EBU QC 0247B (captions early or late; its examples: a second or two in files, over 5 s live); the
     correlation as in ffsubsync.
@@ -94,7 +92,7 @@ class CaptionSync(Detector[CaptionSyncSettings]):
 
     def look(self, sample: Fact | Sound | Caption) -> Iterable[Finding]:
         if isinstance(sample, Caption):
-            if sample.timed:
+            if sample.text or sample.kind is not CaptionKind.TEXT:
                 self._captions.setdefault(sample.service, deque(maxlen=600)).append(sample)
         elif isinstance(sample, Sound) and self._captions:
             for moment in self._listener.hear(sample):
@@ -128,11 +126,12 @@ class CaptionSync(Detector[CaptionSyncSettings]):
     def _match(self, speech: Activity, captions: list[Caption], start: float, end: float) -> Match | None:
         """The match at the rate at which the text agrees best; its lag is that at `end`, where the text ends."""
         best: Match | None = None
+        most = 0.0
         speech = speech[: round((end - start) * BINS)]
-        for rate in RATES:
+        for rate, margin in RATES.items():
             found = match(speech, text_activity(stretched(captions, end, rate), start, len(speech)))
-            if found and (best is None or found.likeness > best.likeness + OTHER_RATE):
-                best = found
+            if found and (best is None or found.likeness - margin > most):
+                best, most = found, found.likeness - margin
         return best
 
     def _finding(self, start: float, end: float, found: Match, kind: CaptionKind) -> Finding:

@@ -175,7 +175,7 @@ def cell_colours(picture: Picture) -> Colours:
         cv2.resize(plane.astype(np.float32), LAYOUT, interpolation=cv2.INTER_AREA) - 128
         for plane in picture.small_chroma
     ]
-    return np.dstack([layout(picture), *chroma]).astype(np.float32)
+    return np.dstack([layout(picture).luma, *chroma]).astype(np.float32)
 
 
 def saturation(colours: Colours) -> NDArray[np.float32]:

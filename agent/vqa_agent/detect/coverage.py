@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vqa_agent.detect.runner import Account, Suite
+if TYPE_CHECKING:
+    from vqa_agent.detect.runner import Account, Suite
 
 WINDOW = 60
 """Notes, one a second, over which is measured."""

@@ -87,7 +87,8 @@ class Freeze(Detector[FreezeSettings]):
     Settings: raise `change` and `mean_change` for stills that an encoder pumps; lower them to let slighter movement
     count as life; raise `noise` where analogue sources are very noisy; `ignore` the place of a clock or a ticker.
 
-    Mistakes: a locked-off shot in which truly nothing moves for the set time. Misses: a frozen picture behind a clock
+    Mistakes: a locked-off shot in which truly nothing moves for the set time. It is not asked where looks are so far
+    apart that a loop of a few seconds would stand still. Misses: a frozen picture behind a clock
     or another moving overlay of more than a block, unless its place is ignored (a presenter far away looks like that),
     and stills shorter than the set time.
 
@@ -104,6 +105,8 @@ class Freeze(Detector[FreezeSettings]):
     >>> [(finding.bad, finding.certain, finding.start) for finding in findings]
     [(True, True, 0.0)]
     """
+
+    least_rate = 0.3
 
     def reset(self) -> None:
         self._still: _Still | None = None

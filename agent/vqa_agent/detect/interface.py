@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vqa_agent.media import Sample
+if TYPE_CHECKING:
+    from vqa_agent.media import Sample
 
 Reads: TypeAlias = Literal["video", "audio", "transport", "both", "captions"]
 Cost: TypeAlias = Literal["cheap", "moderate", "neural"]

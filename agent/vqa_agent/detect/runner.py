@@ -88,7 +88,7 @@ class Suite:
     def look(self, sample: Sample, *, neural: bool = True, rate: float = inf) -> list[Finding]:
         """Show `sample` to every detector that reads it. `neural=False` passes over the costly ones this time.
 
-        `rate`: as many pictures a second are shown at most; those that need more are passed over.
+        `rate`: as many pictures a second are shown at most; those that need more are passed over, with their sound.
         """
         findings: list[Finding] = []
         material = READS[type(sample)][0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from typing import TypeAlias
 
@@ -65,16 +66,20 @@ class TearingSettings(Settings):
     edge: float = Field(1.1, ge=1, le=5, description="Times that a line which stays must stand out from its rows.")
 
 
-@dataclass(slots=True)
+@dataclass
 class _Seen:
-    """A picture: its reduced luma, how each row differs from the next, and each row from pictures before."""
+    """A picture: its reduced luma, and how each row differs from pictures before."""
 
     time: float
     end: float
     small: Plane
-    steps: Rows
-    changes: list[Rows]
-    """Mean change of each row to the last, the second-last and the third-last picture."""
+    changes: Rows
+    """(up to 3, rows) mean change of each row to the last, the second-last and the third-last picture."""
+
+    @cached_property
+    def steps(self) -> Rows:
+        """(rows - 1,) mean difference of each row to the next."""
+        return _row_means(np.asarray(cv2.absdiff(self.small[1:], self.small[:-1]), dtype=np.uint8))
 
 
 @register(
@@ -130,8 +135,7 @@ class Tearing(Detector[TearingSettings]):
             self._seen.clear()
         self._index = picture.index
         before = list(self._seen)[: -BACK - 1 : -1]
-        changes = [_rows(small, other.small) for other in before]
-        self._seen.append(_Seen(picture.time, picture.end, small, _rows(small[1:], small[:-1]), changes))
+        self._seen.append(_Seen(picture.time, picture.end, small, _changes(small, [other.small for other in before])))
         if len(self._seen) == KEPT:
             yield self._judge()
 
@@ -159,17 +163,17 @@ class Tearing(Detector[TearingSettings]):
         """For one, two and three pictures back: the sharpest line between rows that repeat that one and others."""
         seen = list(self._seen)
         judged = len(seen) - 2
-        near = [[judged + 1, judged - 1], *([judged + 1, *range(judged - back, judged + 1)] for back in (2, BACK))]
-        moved: Rows = np.stack([np.minimum.reduce([seen[number].changes[0] for number in them]) for them in near])
-        changed: Rows = np.stack(seen[judged].changes)
+        changed, after = seen[judged].changes, seen[judged + 1].changes[0]
         rows = changed.shape[1]
         band = max(EDGE + 1, rows // BAND)
         lines = np.arange(band + 1, rows - band - 1)
-        if not len(lines) or float(moved.max()) < self.settings.motion:
+        if not len(lines) or float(after.max()) < self.settings.motion:
             return []
         # Where no row repeats an earlier picture, no side of any line can: most pictures need no more than this.
-        if not np.any(changed <= (1 / self.settings.contrast - EXTRA) * (moved + FLOOR)):
+        if not np.any(changed <= (1 / self.settings.contrast - EXTRA) * (after + FLOOR)):
             return []
+        near = [[judged + 1, judged - 1], *([judged + 1, *range(judged - back, judged + 1)] for back in (2, BACK))]
+        moved: Rows = np.stack([np.minimum.reduce([seen[number].changes[0] for number in them]) for them in near])
         wide, close = (_sides(changed, moved, lines, length) for length in (band, EDGE))
         lively = np.minimum(wide[2], wide[3]) >= self.settings.motion
         upper = np.maximum(wide[0], close[0]), np.minimum(np.minimum(wide[0], close[0]), 1.0)
@@ -227,10 +231,19 @@ def _near(lines: deque[tuple[float, float]], share: float) -> bool:
     return any(abs(share - other) <= AGAIN_ROWS for _, other in lines)
 
 
-def _rows(one: Plane, other: Plane) -> Rows:
-    """(rows,) mean absolute difference of each row, in code values."""
-    changes = cv2.reduce(cv2.absdiff(one, other), 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F)
-    return np.asarray(changes, dtype=np.float32).ravel()
+def _changes(small: Plane, before: list[Plane]) -> Rows:
+    """(len(before), rows) mean absolute difference of each row to the same row of each picture `before`."""
+    if not before:
+        return np.empty((0, len(small)), np.float32)
+    apart = np.empty((len(before), *small.shape), np.uint8)
+    for other, difference in zip(before, apart, strict=True):
+        cv2.absdiff(small, other, dst=difference)
+    return _row_means(apart.reshape(-1, small.shape[1])).reshape(len(before), -1)
+
+
+def _row_means(plane: Plane) -> Rows:
+    """(rows,) mean of each row, in code values."""
+    return np.asarray(cv2.reduce(plane, 1, cv2.REDUCE_AVG, dtype=cv2.CV_32F), dtype=np.float32).ravel()
 
 
 def _sides(changed: Rows, moved: Rows, lines: NDArray[np.int64], length: int) -> tuple[Rows, Rows, Rows, Rows]:

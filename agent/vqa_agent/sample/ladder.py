@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CYCLE = 4.0
-"""Media seconds of one turn, at least, of a level that looks for a part of the time only (`duty`)."""
+SLICE = 1.0
+"""Media seconds for which a level that looks for a part of the time only (`duty`) looks in each turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,17 @@ class Level:
     skip_frame: str = "DEFAULT"
     """What the decoder leaves out: DEFAULT (nothing), NONREF or NONKEY, as FFmpeg names it."""
     duty: float = 1.0
-    """Share of each `CYCLE` in which pictures are decoded at all."""
+    """Share of the time in which pictures are decoded at all."""
 
     @property
     def sparse(self) -> bool:
         """Whether the decoder leaves pictures out."""
         return self.skip_frame != "DEFAULT" or self.duty < 1.0
+
+    @property
+    def turn(self) -> float:
+        """Media seconds from the beginning of one slice of time to the next, at least."""
+        return SLICE / self.duty
 
 
 LADDER: tuple[Level, ...] = (
@@ -39,5 +44,7 @@ LADDER: tuple[Level, ...] = (
     Level("reference pictures", 8.0, 0.5, 0.56, "NONREF"),
     Level("few reference pictures", 3.0, 0.2, 0.49, "NONREF"),
     Level("key pictures", 2.0, 0.1, 0.1, "NONKEY"),
-    Level("key pictures, a quarter of the time", 2.0, 0.1, 0.06, "NONKEY", 0.25),
+    Level("key pictures, a quarter of the time", 2.0, 0.1, 0.06, "NONKEY", 1 / 4),
+    Level("key pictures, an eighth of the time", 2.0, 0.05, 0.05, "NONKEY", 1 / 8),
+    Level("key pictures, a sixteenth of the time", 2.0, 0.05, 0.045, "NONKEY", 1 / 16),
 )

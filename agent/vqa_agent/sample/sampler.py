@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from vqa_agent.media import Picture
+from typing import TYPE_CHECKING
+
 from vqa_agent.sample.ladder import LADDER, Level
+
+if TYPE_CHECKING:
+    from vqa_agent.media import Picture
 
 
 class Sampler:
@@ -20,8 +24,8 @@ class Sampler:
 
     @property
     def rate(self) -> float:
-        """Pictures a second that are looked at, at most; infinite where it is every one."""
-        return self.level.picture_rate or float("inf")
+        """Pictures a second that are looked at, at most, on the whole; infinite where it is every one."""
+        return (self.level.picture_rate or float("inf")) * self.level.duty
 
     def wants(self, picture: Picture) -> bool:
         """Whether this picture is due for a look."""

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from vqa_agent.capture.hardware import writable
 from vqa_agent.capture.opening import DEVICES
 from vqa_agent.capture.rtsp import RTSP
 from vqa_agent.capture.source import scheme_of
@@ -105,7 +106,7 @@ def needs(stream: StreamSection, config: Config) -> Allowed:
         return Allowed([*samples, *shared], [Path("/dev")], execute=True)
     if scheme_of(stream.url) in DEVICES:
         return Allowed(samples, [Path("/dev")])
-    return Allowed(samples, ports=_ports(stream.url))
+    return Allowed(samples, [Path("/dev/null"), *writable(stream.decode)], _ports(stream.url))
 
 
 def _ports(url: str) -> set[int] | None:

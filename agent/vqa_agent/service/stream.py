@@ -15,7 +15,6 @@ from vqa_agent.config import Config, StreamSection
 from vqa_agent.event import EventDraft
 from vqa_agent.service.channel import Channel
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
-from vqa_agent.service.worker import Task, work
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ SOUND_RUN = 60.0
 # A worker must not inherit the supervisor's threads and sockets, so it is not forked from it. The fork server is a
 # process without either that has imported what a worker needs: a worker starts in milliseconds and shares its memory.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["vqa_agent.service.worker"])
+CONTEXT.set_forkserver_preload(["vqa_agent.service.worker", __name__])
 
 
 class State(StrEnum):
@@ -97,8 +96,8 @@ class WatchedStream:
         if not self.is_due(now):
             return
         ours, theirs = Channel.pair()
-        task = Task(self.section, self._level, self._config)
-        process = CONTEXT.Process(target=work, args=(task, theirs), name=f"vqa {self.name}", daemon=True)
+        given = (self.section, self._level, self._config, theirs)
+        process = CONTEXT.Process(target=_work, args=given, name=f"vqa {self.name}", daemon=True)
         process.start()
         theirs.close()
         self._run = _Run(process, ours, now, now)
@@ -213,6 +212,13 @@ class WatchedStream:
         if self._run is not None:
             with suppress(OSError):
                 self._run.pipe.send(order, waits=False)
+
+
+def _work(section: StreamSection, level: int, config: Config, pipe: Channel) -> None:
+    """The worker's process. What decodes and looks is imported there alone: the supervisor is the smaller for it."""
+    from vqa_agent.service.worker import Task, work
+
+    work(Task(section, level, config), pipe)
 
 
 def cause_of(exit_code: int | None) -> str:

@@ -7,7 +7,8 @@ add_track("a.ts", "b.mkv", cues, "subrip")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -39,6 +40,9 @@ Style: Default,Arial,16,&Hffffff,2
 Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
 """
 MILLISECOND = Fraction(1, 1000)
+
+TEXT_SEGMENT = 6.0
+"""Seconds of a segment of WebVTT in HLS."""
 
 
 @dataclass(frozen=True)
@@ -225,6 +229,41 @@ def add_track(source: Path, path: Path, cues: Iterable[Cue], codec: str, languag
         for packet in sorted(packets, key=seconds_of):
             output.mux(packet)
     return path
+
+
+def add_rendition(source: Path, folder: Path, cues: Sequence[Cue], *, seconds: float, begins: float | None) -> Path:
+    """A playlist of HLS with the transport stream `source` and `cues` in segments of WebVTT; returns the master.
+
+    `begins` is the time stamp (seconds) at which the cues' second 0 is said to be; None: nothing is said of it. A cue
+    that reaches into further segments is in each of them.
+    """
+    head = "WEBVTT\n"
+    if begins is not None:
+        head += f"X-TIMESTAMP-MAP=MPEGTS:{round(begins * 90_000) % 2**33},LOCAL:00:00:00.000\n"
+    count = math.ceil(seconds / TEXT_SEGMENT)
+    for number in range(count):
+        first = number * TEXT_SEGMENT
+        within = [cue for cue in cues if cue.start < first + TEXT_SEGMENT and cue.end > first]
+        texts = [f"{_webvtt_time(cue.start)} --> {_webvtt_time(cue.end)}\n{cue.text}\n" for cue in within]
+        (folder / f"text-{number}.vtt").write_text("\n".join([head, *texts]))
+    durations = [min(TEXT_SEGMENT, seconds - number * TEXT_SEGMENT) for number in range(count)]
+    (folder / "text.m3u8").write_text(_playlist({f"text-{each}.vtt": durations[each] for each in range(count)}))
+    (folder / "pictures.m3u8").write_text(_playlist({source.name: seconds}))
+    media = '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="text",NAME="English",DEFAULT=YES,LANGUAGE="en",URI="text.m3u8"'
+    variant = '#EXT-X-STREAM-INF:BANDWIDTH=200000,SUBTITLES="text"'
+    master = folder / "master.m3u8"
+    master.write_text(f"#EXTM3U\n{media}\n{variant}\npictures.m3u8\n")
+    return master
+
+
+def _playlist(segments: Mapping[str, float]) -> str:
+    listed = "".join(f"#EXTINF:{duration:.3f},\n{name}\n" for name, duration in segments.items())
+    target = math.ceil(max(segments.values()))
+    return f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{target}\n{listed}#EXT-X-ENDLIST\n"
+
+
+def _webvtt_time(seconds: float) -> str:
+    return f"{int(seconds // 3600):02}:{int(seconds // 60) % 60:02}:{seconds % 60:06.3f}"
 
 
 def _cue_packet(track: Any, number: int, cue: Cue) -> Any:
