@@ -141,20 +141,20 @@ def _count_duplicates(gathering: Collector) -> None:
 
 
 class Part:
-    """One of the two processes: killed, and started again as it was."""
+    """One of the two processes: killed, and started again as it was. What it logs goes to `log`."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self._log = log
         self._command = [sys.executable, "-m", "benchmarks.conservation", *arguments]
         self.told: list[dict[str, Any]] = []
-        self.starts = 0
         self._readers: list[threading.Thread] = []
         self.start()
 
     def start(self) -> None:
-        self.starts += 1
-        self.process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
         assert self.process.stdout is not None
         self._readers.append(threading.Thread(target=self._listen, args=(self.process.stdout,), daemon=True))
         self._readers[-1].start()
@@ -164,6 +164,11 @@ class Part:
         self.process.kill()
         self.process.wait()
         self._readers[-1].join(10)
+
+    def last_words(self) -> str:
+        """Its exit status (None: it lives), and what it has logged last."""
+        logged = self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:]
+        return " | ".join([f"status {self.process.poll()}", *logged])
 
     def say(self, line: str) -> None:
         assert self.process.stdin is not None
@@ -202,8 +207,10 @@ class Bench:
         self.broker = Broker(folder)
         self.broker.start()
         self.link = Link(self.broker.port)
-        self.agent = Part("--produce", str(folder), "--port", str(self.link.port), "--rate", str(rate))
-        self.collector = Part("--collect", str(self._store), "--port", str(self.broker.port))
+        self.agent = Part(
+            folder / "agent.log", "--produce", str(folder), "--port", str(self.link.port), "--rate", str(rate)
+        )
+        self.collector = Part(folder / "collector.log", "--collect", str(self._store), "--port", str(self.broker.port))
         self.faults: dict[str, Callable[[], None]] = {
             "agent killed": self._kill_agent,
             "collector killed": lambda: self._restart(self.collector),
@@ -226,7 +233,7 @@ class Bench:
             done[kind] += 1
             sleep(self._rng.uniform(0.05, 0.6))
             if self.agent.process.poll() is not None:
-                raise RuntimeError(f"the agent ended by itself (status {self.agent.process.returncode}) after {kind}")
+                raise RuntimeError(f"after {kind}, the agent: {self.agent.last_words()}")
 
     def settle(self) -> float:
         """End the decisions and wait until the store has all; the seconds that took."""
@@ -274,8 +281,9 @@ class Bench:
         part.start()
 
     def _kill_agent(self) -> None:
+        self.agent.kill()
         told = len(self.agent.told)
-        self._restart(self.agent)
+        self.agent.start()
         self._await(lambda: len(self.agent.told) > told, "the agent to decide again")
 
     def _kill_broker(self) -> None:
@@ -301,7 +309,7 @@ class Bench:
         until = monotonic() + PATIENCE
         while not condition():
             if monotonic() > until:
-                raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
+                raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}; the agent: {self.agent.last_words()}")
             sleep(0.1)
 
 
