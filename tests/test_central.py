@@ -44,6 +44,35 @@ def test_every_mounted_file_is_there() -> None:
                 assert source in COMPOSE["volumes"]
 
 
+class _Compose(yaml.SafeLoader):
+    """Reads Compose's own tags, too."""
+
+
+_Compose.add_constructor("!override", yaml.SafeLoader.construct_yaml_seq)
+
+
+def test_emqx_takes_mosquittos_place_with_files_that_are_there() -> None:
+    services = yaml.load((CENTRAL / "emqx" / "compose.yaml").read_text(), _Compose)["services"]
+    assert set(services) <= set(COMPOSE["services"])
+    for volume in services["mosquitto"]["volumes"]:
+        path = CENTRAL / volume.split(":")[0]
+        assert path.exists() or path.name in MADE_BEFORE_THE_START or volume.split(":")[0] in COMPOSE["volumes"]
+
+
+def test_emqx_has_the_rules_of_mosquitto() -> None:
+    rules = set(re.findall(r'\{allow, (\S+|\{.+?\}), (\w+), \["(.+)"\]\}', (CENTRAL / "emqx" / "acl.conf").read_text()))
+    user, expected = "", set()
+    for line in (CENTRAL / "mosquitto" / "acl").read_text().splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "user":
+            user = f'{{username, "{rest}"}}'
+        elif kind in ("topic", "pattern"):
+            access, topic = rest.split()
+            who = "all" if kind == "pattern" else user
+            expected.add((who, {"read": "subscribe", "write": "publish"}[access], topic.replace("%u", "${username}")))
+    assert rules == expected
+
+
 def test_every_secret_that_is_used_is_declared() -> None:
     used = {secret for service in COMPOSE["services"].values() for secret in service.get("secrets", [])}
     assert used == set(COMPOSE["secrets"])
