@@ -24,7 +24,7 @@ from vqa_agent.demo.broker import EmbeddedBroker
 from vqa_agent.errors import DeliveryError
 from vqa_agent.event import schema
 from vqa_agent.publish import Outbox, Publisher, StateMessage, Topics, Will
-from vqa_agent.publish.session import connect
+from vqa_agent.publish.session import Acknowledgement, connect
 from vqa_agent.publish.subscriber import subscribe
 
 pytestmark = pytest.mark.mosquitto
@@ -265,6 +265,28 @@ def test_a_version_that_is_set_is_not_left() -> None:
         connect(MqttSection(url=broker.url, version="5"), "x")
     assert broker.connections == 1
     broker.close()
+
+
+def test_a_callback_that_raises_kills_no_delivery(
+    broker: Mosquitto, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[int] = []
+
+    def clumsy(mid: int, value: int, reason: str) -> Acknowledgement:
+        if len(raised) < 2:
+            raised.append(mid)
+            raise RuntimeError("a fault of our own")
+        return Acknowledgement(mid, value, reason)
+
+    monkeypatch.setattr("vqa_agent.publish.session.Acknowledgement", clumsy)
+    monkeypatch.setattr("vqa_agent.publish.delivery.ACK_TIMEOUT", 0.8)
+    monkeypatch.setattr("vqa_agent.publish.mqtt.FIRST_WAIT", 0.1)
+    sender = publisher(MqttSection(url=broker.url), outbox)
+    outbox.commit([event(number) for number in range(10)])
+    sender.start()
+    wait_for(lambda: outbox.depth == 0, 10.0, "every event to be acknowledged")
+    assert len(raised) == 2
+    sender.stop()
 
 
 def test_a_broker_that_acknowledges_nothing_is_left_after_a_while(
