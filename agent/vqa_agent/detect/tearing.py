@@ -167,13 +167,12 @@ class Tearing(Detector[TearingSettings]):
         rows = changed.shape[1]
         band = max(EDGE + 1, rows // BAND)
         lines = np.arange(band + 1, rows - band - 1)
-        if not len(lines) or float(after.max()) < self.settings.motion:
-            return []
-        # Where no row repeats an earlier picture, no side of any line can: most pictures need no more than this.
-        if not np.any(changed <= (1 / self.settings.contrast - EXTRA) * (after + FLOOR)):
+        if not len(lines) or float(after.max()) < self.settings.motion or not self._repeats(changed, after):
             return []
         near = [[judged + 1, judged - 1], *([judged + 1, *range(judged - back, judged + 1)] for back in (2, BACK))]
         moved: Rows = np.stack([np.minimum.reduce([seen[number].changes[0] for number in them]) for them in near])
+        if not self._repeats(changed, moved):
+            return []
         wide, close = (_sides(changed, moved, lines, length) for length in (band, EDGE))
         lively = np.minimum(wide[2], wide[3]) >= self.settings.motion
         upper = np.maximum(wide[0], close[0]), np.minimum(np.minimum(wide[0], close[0]), 1.0)
@@ -181,6 +180,10 @@ class Tearing(Detector[TearingSettings]):
         contrast = np.maximum(upper[1] / (lower[0] + EXTRA), lower[1] / (upper[0] + EXTRA)) * lively
         best = contrast.argmax(axis=1)
         return [(float(contrast[back, place]), int(lines[place])) for back, place in enumerate(best)]
+
+    def _repeats(self, changed: Rows, moved: Rows) -> bool:
+        """Whether any row repeats an earlier picture. Where none does, no side of any line can, as in most pictures."""
+        return bool(np.any(changed <= (1 / self.settings.contrast - EXTRA) * (moved + FLOOR)))
 
     def _is_line(self, back: int, row: int, share: float, strength: float) -> bool:
         """Whether a sharp line moves about, as no edge of a graphic does, or else breaks one picture only."""
