@@ -285,5 +285,5 @@ def test_a_sealed_worker_may_open_what_its_stream_decodes_by(tmp_path: Path, mon
         decode: limits.needs(StreamSection(name="a", url="udp://@:5000", decode=decode), Config()).devices
         for decode in ("software", "vaapi", "v4l2m2m")
     }
-    assert needed["software"] == [Path("/dev/null")]
+    assert needed["software"] == (Path("/dev/null"),)
     assert needed["vaapi"] == needed["v4l2m2m"] == [Path("/dev/null"), node]

@@ -68,9 +68,8 @@ class AvSync(Detector[AvSyncSettings]):
     curve elsewhere, which is what chance makes of this mouth and this voice, times the root of the share of the windows
     that find the same offset within 80 ms by themselves. A fragment that alone is not sure counts together with the
     one before or after it, if both lead to the same offset. Faces that are sure and disagree give no verdict. Out of
-    sync is what lies beyond `early`
-    or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm` on, and minor before. `transport`
-    in the detail is evidence and no verdict: sound that begins after the pictures or before them, and time stamps of
+    sync is what lies beyond `early` or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm`
+    on, and minor before. `transport` in the detail is evidence and no verdict: sound that begins after the pictures or before them, and time stamps of
     the sound that step or drift against its samples. So is an offset without a face that claps give with cuts or
     flashes: it is told as of low confidence, because music is cut to its beats and thunder comes late.
 
@@ -87,12 +86,12 @@ class AvSync(Detector[AvSyncSettings]):
     >>> def flash(number):
     ...     light = 200 if number % 25 == 0 and number else 20
     ...     return Picture(time=number / 25, duration=0.04, luma=np.full((36, 64), light, np.uint8))
-    >>> wave = np.zeros((1, 48000 * 6), np.float32)
-    >>> for second in range(1, 6):
+    >>> wave = np.zeros((1, 48000 * 8), np.float32)
+    >>> for second in range(1, 8):
     ...     start = round((second + 0.2) * 48000)
     ...     wave[0, start : start + 2000] = np.sin(np.arange(2000) * 0.13)
     >>> found = []
-    >>> for number in range(150):
+    >>> for number in range(200):
     ...     found += detector.look(flash(number))
     ...     block = wave[:, number * 1920 : number * 1920 + 1920]
     ...     found += detector.look(Sound(time=number / 25, rate=48000, samples=block))

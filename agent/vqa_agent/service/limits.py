@@ -106,7 +106,7 @@ def needs(stream: StreamSection, config: Config) -> Allowed:
         return Allowed([*samples, *shared], [Path("/dev")], execute=True)
     if scheme_of(stream.url) in DEVICES:
         return Allowed(samples, [Path("/dev")])
-    return Allowed(samples, [Path("/dev/null"), *writable(stream.decode)], _ports(stream.url))
+    return Allowed(samples, (Path("/dev/null"), *writable(stream.decode)), _ports(stream.url))
 
 
 def _ports(url: str) -> set[int] | None:
