@@ -286,4 +286,4 @@ def test_a_sealed_worker_may_open_what_its_stream_decodes_by(tmp_path: Path, mon
         for decode in ("software", "vaapi", "v4l2m2m")
     }
     assert needed["software"] == (Path("/dev/null"),)
-    assert needed["vaapi"] == needed["v4l2m2m"] == [Path("/dev/null"), node]
+    assert needed["vaapi"] == needed["v4l2m2m"] == (Path("/dev/null"), node)

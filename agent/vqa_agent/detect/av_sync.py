@@ -69,9 +69,10 @@ class AvSync(Detector[AvSyncSettings]):
     that find the same offset within 80 ms by themselves. A fragment that alone is not sure counts together with the
     one before or after it, if both lead to the same offset. Faces that are sure and disagree give no verdict. Out of
     sync is what lies beyond `early` or `late` by more than `margin`; it is major from `early_alarm` or `late_alarm`
-    on, and minor before. `transport` in the detail is evidence and no verdict: sound that begins after the pictures or before them, and time stamps of
-    the sound that step or drift against its samples. So is an offset without a face that claps give with cuts or
-    flashes: it is told as of low confidence, because music is cut to its beats and thunder comes late.
+    on, and minor before. `transport` in the detail is evidence and no verdict: sound that begins after the pictures
+    or before them, and time stamps of the sound that step or drift against its samples. So is an offset without a
+    face that claps give with cuts or flashes: it is told as of low confidence, because music is cut to its beats and
+    thunder comes late.
 
     Settings: `every` is the price live (one fragment costs up to 1 s of a core); files are judged throughout. Raise
     `confidence` to say less and err less. Live, three of the last five conclusive fragments must be out of sync.
