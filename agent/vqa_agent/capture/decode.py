@@ -29,7 +29,6 @@ from vqa_agent.media import Fact, FactKind, Format, Sample, Value
 MAX_PICTURE_DURATION = 10.0
 """Seconds; a picture's own duration beyond this is not believed."""
 
-
 BURST, BURST_PIXELS = 16, 1920 * 1088
 """Packets that may be decoded ahead, and the size of picture up to which the memory that this takes is little."""
 

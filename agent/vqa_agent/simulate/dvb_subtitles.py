@@ -9,12 +9,9 @@ import struct
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
-
-import av
 
 from vqa_agent.simulate.captions import Cue
-from vqa_agent.simulate.encode import seconds_of
+from vqa_agent.simulate.encode import mux_beside
 
 PAGE, REGION, CLUT, OBJECT, END = 0x10, 0x11, 0x12, 0x13, 0x80
 PAGE_ID, WIDTH, HEIGHT = 1, 640, 40
@@ -46,30 +43,10 @@ def drawn(text: str, version: int) -> bytes:
 
 def add_dvb_subtitles(source: Path, path: Path, cues: Iterable[Cue], language: str = "") -> Path:
     """Copy `source` to `path`, a transport stream, with a track of bitmaps for `cues`. A cue without text clears."""
-    with av.open(str(source)) as given, av.open(str(path), "w", format="mpegts") as output:
-        copies = {stream.index: output.add_stream_from_template(stream) for stream in given.streams}
-        begins = Fraction(given.start_time or 0, 1_000_000)
-        track: Any = output.add_mux_stream("dvb_subtitle")
-        track.time_base = Fraction(1, 90_000)
-        if language:
-            track.metadata["language"] = language
-        packets = [packet for packet in given.demux() if packet.dts is not None]
-        for packet in packets:
-            packet.stream = copies[packet.stream.index]
-        changes = [change for cue in cues for change in ((cue.start, cue.text), (cue.end, ""))]
-        for number, (time, text) in enumerate(changes):
-            packets.append(_timed(track, drawn(text, number), begins + Fraction(time)))
-        for packet in sorted(packets, key=seconds_of):
-            output.mux(packet)
-    return path
+    changes = [change for cue in cues for change in ((cue.start, cue.text), (cue.end, ""))]
+    timed = [(Fraction(time), drawn(text, number)) for number, (time, text) in enumerate(changes)]
+    return mux_beside(source, path, "dvb_subtitle", timed, language)
 
 
 def _segment(kind: int, data: bytes) -> bytes:
     return struct.pack(">BBHH", 0x0F, kind, PAGE_ID, len(data)) + data
-
-
-def _timed(track: Any, data: bytes, time: Fraction) -> Any:
-    made = av.Packet(data)
-    made.stream, made.time_base = track, Fraction(1, 90_000)
-    made.pts = made.dts = round(time * 90_000)
-    return made

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-import av
 import numpy as np
 
 from vqa_agent.capture.teletext import BOX, BOX_END, FRAMING, HAMMING, LATIN_PLACES, NATIONAL, REVERSED, TIME_FILLING
 from vqa_agent.simulate.captions import Cue, with_parity
-from vqa_agent.simulate.encode import seconds_of
+from vqa_agent.simulate.encode import mux_beside
 
 STEP = Fraction(1, 25)
 COLUMNS = 40
@@ -66,34 +64,16 @@ def add_teletext(
     shown: dict[int, Sequence[str]] = {}
     for cue in cues:
         shown |= {round(cue.start / STEP): cue.text.split("\n"), round(cue.end / STEP): ()}
-    with av.open(str(source)) as given, av.open(str(path), "w", format="mpegts") as output:
-        copies = {stream.index: output.add_stream_from_template(stream) for stream in given.streams}
-        begins = Fraction(given.start_time or 0, 1_000_000)
-        track: Any = output.add_mux_stream("dvb_teletext")
-        track.time_base = Fraction(1, 90_000)
-        if language:
-            track.metadata["language"] = language
-        packets = [each for each in given.demux() if each.dts is not None]
-        for each in packets:
-            each.stream = copies[each.stream.index]
-        for number in range(round(seconds / STEP)):
-            lines = [header(page & 0xF00 | TIME_FILLING, subtitle=False)]
-            if (rows := shown.get(number)) is not None:
-                written = [row(page, 20 + 2 * at, text, national) for at, text in enumerate(rows)]
-                written = [_damaged(line, parity_errors, rng) for line in written]
-                lines = [header(page, subtitle=subtitle, national=national), *written, *lines]
-            packets.append(_timed(track, packet(lines), begins + number * STEP))
-        for each in sorted(packets, key=seconds_of):
-            output.mux(each)
-    return path
+    timed = []
+    for number in range(round(seconds / STEP)):
+        lines = [header(page & 0xF00 | TIME_FILLING, subtitle=False)]
+        if (rows := shown.get(number)) is not None:
+            written = [row(page, 20 + 2 * at, text, national) for at, text in enumerate(rows)]
+            written = [_damaged(line, parity_errors, rng) for line in written]
+            lines = [header(page, subtitle=subtitle, national=national), *written, *lines]
+        timed.append((number * STEP, packet(lines)))
+    return mux_beside(source, path, "dvb_teletext", timed, language)
 
 
 def _damaged(line: bytes, share: float, rng: np.random.Generator) -> bytes:
     return line[:2] + bytes(code ^ 0x80 if rng.uniform() < share else code for code in line[2:])
-
-
-def _timed(track: Any, data: bytes, time: Fraction) -> Any:
-    made = av.Packet(data)
-    made.stream, made.time_base = track, Fraction(1, 90_000)
-    made.pts = made.dts = round(time * 90_000)
-    return made
