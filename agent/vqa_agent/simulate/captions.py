@@ -8,7 +8,7 @@ add_track("a.ts", "b.mkv", cues, "subrip")
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ import av
 import numpy as np
 from av.subtitles.subtitle import SubtitleSet
 
-from vqa_agent.simulate.encode import seconds_of
+from vqa_agent.simulate.encode import copy_with
 from vqa_agent.simulate.scenes import RATE
 
 Pair = tuple[int, int]
@@ -215,20 +215,17 @@ def _with_data(packet: Any, data: bytes) -> Any:
 
 def add_track(source: Path, path: Path, cues: Iterable[Cue], codec: str, language: str = "") -> Path:
     """Copy `source` to `path` with one more track that carries `cues`: subrip, webvtt, mov_text."""
-    with av.open(str(source)) as given, av.open(str(path), "w") as output:
-        copies = {stream.index: output.add_stream_from_template(stream) for stream in given.streams}
-        track: Any = output.add_stream(codec)
+
+    def add(output: Any, _: Fraction) -> Iterator[Any]:
+        track = output.add_stream(codec)
         track.codec_context.subtitle_header = PLAIN_STYLE
         track.codec_context.time_base = track.time_base = MILLISECOND
         if language:
             track.metadata["language"] = language
-        packets = [packet for packet in given.demux() if packet.dts is not None]
-        for packet in packets:
-            packet.stream = copies[packet.stream.index]
-        packets += [_cue_packet(track, number, cue) for number, cue in enumerate(cues)]
-        for packet in sorted(packets, key=seconds_of):
-            output.mux(packet)
-    return path
+        for number, cue in enumerate(cues):
+            yield _cue_packet(track, number, cue)
+
+    return copy_with(source, path, add)
 
 
 def add_rendition(source: Path, folder: Path, cues: Sequence[Cue], *, seconds: float, begins: float | None) -> Path:

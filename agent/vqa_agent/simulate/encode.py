@@ -99,28 +99,39 @@ def _interleaved(streams: list[Iterator[Any]]) -> Iterator[Any]:
         heads = [(next(stream, None) if other is stream else head, other) for head, other in heads]
 
 
+def copy_with(source: Path, path: Path, add: Callable[[Any, Fraction], Iterable[Any]], form: str | None = None) -> Path:
+    """Copy `source` to `path` with what `add` makes: packets of a track that it adds to the output that it is given.
+
+    Its second argument is the time stamp, in seconds, at which `source` begins.
+    """
+    with av.open(str(source)) as given, av.open(str(path), "w", format=form) as output:
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in given.streams}
+        added = [*add(output, Fraction(given.start_time or 0, 1_000_000))]
+        packets = [packet for packet in given.demux() if packet.dts is not None]
+        for packet in packets:
+            packet.stream = copies[packet.stream.index]
+        for packet in sorted([*packets, *added], key=seconds_of):
+            output.mux(packet)
+    return path
+
+
 def mux_beside(
     source: Path, path: Path, codec: str, timed: Iterable[tuple[Fraction, bytes]], language: str = ""
 ) -> Path:
     """Copy `source` to `path`, a transport stream, with a track of `codec` whose packets are at seconds of it."""
-    with av.open(str(source)) as given, av.open(str(path), "w", format="mpegts") as output:
-        copies = {stream.index: output.add_stream_from_template(stream) for stream in given.streams}
-        begins = Fraction(given.start_time or 0, 1_000_000)
-        track: Any = output.add_mux_stream(codec)
+
+    def add(output: Any, begins: Fraction) -> Iterator[Any]:
+        track = output.add_mux_stream(codec)
         track.time_base = Fraction(1, 90_000)
         if language:
             track.metadata["language"] = language
-        packets = [packet for packet in given.demux() if packet.dts is not None]
-        for packet in packets:
-            packet.stream = copies[packet.stream.index]
         for time, data in timed:
-            packet = av.Packet(data)
+            packet: Any = av.Packet(data)
             packet.stream, packet.time_base = track, track.time_base
             packet.pts = packet.dts = round((begins + time) / track.time_base)
-            packets.append(packet)
-        for packet in sorted(packets, key=seconds_of):
-            output.mux(packet)
-    return path
+            yield packet
+
+    return copy_with(source, path, add, "mpegts")
 
 
 def seconds_of(packet: Any) -> float:
