@@ -1,13 +1,15 @@
 """Whether the budget of CPU is kept, what coverage it buys, and what is still found on each rung.
 
     python -m benchmarks.budget [--budgets 30% 60% 100% 150%] [--streams 1 4 8] [--seconds 34] [--files CLIP ...]
-                                [--load 2] [--plot FILE]
+                                [--udp] [--load 2] [--plot FILE]
 
-First part: the daemon runs on 1080p30 material (a drawn clip, or FILES in turn) that is looped and played in real time.
-The CPU of its whole tree of processes is read once a second from outside. After the start (10 s) are told: the mean as
-a share of the budget, the greatest average over 10 s, and the 99th percentile of single seconds, both in points of a
-core above the budget. `--load` starts so many busy processes of ordinary priority beside it. Other load takes CPU away,
-which is seen as latency, as lower rungs and as pictures that were dropped.
+First part: the daemon runs on a drawn 1080p30 clip, or on FILES in turn, of which every other stream is enlarged to
+1080p. They are made into streams that are long enough, since no broadcast begins anew every few seconds, and are played
+by the daemon in real time or (`--udp`) sent to it by this process. The CPU of its whole tree of processes is read once
+a second from outside. After the start (10 s) are told: the mean as a share of the budget, the greatest average over
+10 s, and the 99th percentile of single seconds, both in points of a core above the budget. `--load` starts so many busy
+processes of ordinary priority beside it. Other load takes CPU away, which is seen as latency, as lower rungs and as
+pictures that were dropped.
 
 Second part, in this process: a clip with defects of 5 s is looked at on every rung, with the rules of files; told are
 which were found and how long after their start, in media seconds, they were decided.
@@ -19,6 +21,7 @@ import argparse
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -28,9 +31,12 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.clips import CACHE, clip_1080p30
+from benchmarks.clips import CACHE, broadcast, clip_1080p30, enlarged
 from benchmarks.daemon import competing, configuration, cores, running, status
+from benchmarks.faults import free_port
 from vqa_agent.capture import Source, open_source
+from vqa_agent.demo.programme import Part
+from vqa_agent.demo.sender import Sender
 from vqa_agent.detect.interface import Profile
 from vqa_agent.event import State
 from vqa_agent.pipeline import Pipeline, build_detectors
@@ -83,12 +89,20 @@ class Run:
         )
 
 
-def watch(budget: str, streams: int, seconds: int, clips: Sequence[Path], load: int = 0) -> Run:
+def watch(budget: str, streams: int, seconds: int, clips: Sequence[Path], load: int = 0, udp: bool = False) -> Run:
     """Run the daemon for `seconds` on streams that take turns with `clips`, beside `load` busy processes."""
     run = Run(budget, streams)
-    with tempfile.TemporaryDirectory(prefix="vqa-budget-") as folder, competing(load):
+    with tempfile.TemporaryDirectory(prefix="vqa-budget-") as folder, competing(load), ExitStack() as stack:
         played = [clip.resolve() for clip, _ in zip(cycle(clips), range(streams), strict=False)]
-        config = configuration(Path(folder), budget, played)
+        if udp:
+            urls = [f"udp://127.0.0.1:{free_port()}" for _ in played]
+            config = configuration(Path(folder), budget, urls, more="")
+            for clip, url in zip(played, urls, strict=True):
+                sender = Sender(clip, url, (Part(seconds + WINDOW, clip.stem),))
+                sender.start()
+                stack.callback(sender.stop)
+        else:
+            config = configuration(Path(folder), budget, played)
         with running(config) as daemon:
             run.cores = list(cores(psutil.Process(daemon.pid), seconds))
             run.status = status(config)
@@ -155,18 +169,20 @@ def main() -> None:
     parser.add_argument("--streams", nargs="+", type=int, default=[1, 4, 8])
     parser.add_argument("--seconds", type=int, default=34)
     parser.add_argument("--files", nargs="+", type=Path, help="material; by default a clip is drawn")
+    parser.add_argument("--udp", action="store_true", help="send the streams over UDP instead of playing the files")
     parser.add_argument("--load", type=int, default=0, help="busy processes beside the daemon")
     parser.add_argument("--plot", type=Path, help="draw the use over time into this file (needs matplotlib)")
     parser.add_argument("--no-rungs", action="store_true", help="leave out the second part")
     options = parser.parse_args()
-    clips = options.files or [clip_1080p30()]
+    files = [each for clip in options.files or () for each in (enlarged(clip), clip)] or [clip_1080p30()]
+    clips = [broadcast(clip, options.seconds + WINDOW) for clip in files]
     print(f"load of the box before: {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores\n")
     print("| Budget | Streams | mean / budget | greatest 10 s | p99 of seconds | rungs | coverage", end=" ")
     print("| latency | too late | memory |\n|---|---|---|---|---|---|---|---|---|---|")
     runs = []
     for budget in options.budgets:
         for streams in options.streams:
-            runs.append(watch(budget, streams, options.seconds, clips, options.load))
+            runs.append(watch(budget, streams, options.seconds, clips, options.load, options.udp))
             print(runs[-1].row(), flush=True)
     if options.plot:
         plot(runs, options.plot)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import av
 
 from vqa_agent.simulate import encode, scenes, sounds
 
@@ -20,3 +23,63 @@ def clip_1080p30(seconds: int = 20) -> Path:
         encode.encode(unfinished, pictures, sounds.speech(seconds), rate=30, options=options)
         unfinished.rename(path)
     return path
+
+
+def enlarged(clip: Path) -> Path:
+    """`clip` encoded anew as 1080p at its own rate, at about 8 Mb/s with a key picture every two seconds or so."""
+    path = CACHE / f"{clip.stem}-1080p.ts"
+    if path.exists():
+        return path
+    CACHE.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part.ts")
+    with av.open(str(clip)) as given, av.open(str(unfinished), "w", format="mpegts") as output:
+        rate = given.streams.video[0].average_rate
+        options = {"preset": "veryfast", "b": "8000000", "maxrate": "10000000", "bufsize": "16000000", "g": "60"}
+        pictures: Any = output.add_stream("libx264", rate=rate, options=options)
+        pictures.width, pictures.height, pictures.pix_fmt = 1920, 1080, "yuv420p"
+        copies = {stream.index: output.add_stream_from_template(stream) for stream in given.streams.audio[:1]}
+        for packet in given.demux([*given.streams.video[:1], *given.streams.audio[:1]]):
+            if packet.stream.index in copies and packet.dts is not None:
+                packet.stream = copies[packet.stream.index]
+                output.mux(packet)
+            elif packet.stream.type == "video":
+                frames: list[Any] = list(packet.decode())
+                for frame in frames:
+                    output.mux(pictures.encode(frame.reformat(1920, 1080, "yuv420p")))
+        output.mux(pictures.encode(None))
+    return unfinished.rename(path)
+
+
+def broadcast(clip: Path, seconds: float) -> Path:
+    """`clip` as a transport stream of at least so many seconds: its pictures and sound again and again, as they are."""
+    path = CACHE / f"{clip.stem}-{seconds:.0f}s.ts"
+    if path.exists():
+        return path
+    CACHE.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part.ts")
+    with av.open(str(unfinished), "w", format="mpegts") as output:
+        tracks: dict[int, Any] = {}
+        end = 0.0
+        while end < seconds:
+            end = _append(clip, output, tracks, end)
+    return unfinished.rename(path)
+
+
+def _append(clip: Path, output: Any, tracks: dict[int, Any], start: float) -> float:
+    """Copy the packets of `clip` to `output` from second `start` on; the second at which they end."""
+    with av.open(str(clip)) as given:
+        chosen = [*given.streams.video[:1], *given.streams.audio[:1]]
+        for stream in chosen:
+            if stream.index not in tracks:
+                tracks[stream.index] = output.add_stream_from_template(stream)
+        packets: list[Any] = [packet for packet in given.demux(chosen) if packet.dts is not None]
+        first = min(packet.dts * packet.time_base for packet in packets)
+        end = start
+        for packet in packets:
+            later = round((start - float(first)) / packet.time_base)
+            packet.dts += later
+            packet.pts = packet.dts if packet.pts is None else packet.pts + later
+            packet.stream = tracks[packet.stream.index]
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            output.mux(packet)
+    return end

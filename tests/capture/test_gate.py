@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import sleep
 
@@ -12,7 +12,8 @@ import pytest
 
 from tests.capture import clips
 from tests.capture.clips import kinds, of_kind
-from vqa_agent.capture import Source, capture, open_source
+from vqa_agent.capture import Source, capture, gate, open_source
+from vqa_agent.capture.gate import Gate
 from vqa_agent.media import FactKind, Picture
 from vqa_agent.sample import LADDER, Level
 from vqa_agent.sample.ladder import SLICE
@@ -21,6 +22,12 @@ KEYS = replace(LADDER[0], skip_frame="NONKEY", picture_rate=2.0)
 SLICES = replace(KEYS, duty=0.25)
 CYCLE = SLICES.turn
 GOP = {"preset": "ultrafast", "g": "50", "keyint_min": "50", "sc_threshold": "0"}
+
+
+@pytest.fixture
+def even(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices of time that come exactly when the level says."""
+    monkeypatch.setattr(gate, "UNEVEN", 0.0)
 
 
 def watch(file: Path, levels: dict[float, Level], live: bool = False) -> tuple[list[Picture], list, list]:
@@ -81,6 +88,7 @@ def test_pictures_that_stand_alone_are_thinned_to_the_rate(tmp_path: Path) -> No
     assert times(pictures) == pytest.approx(np.arange(0, 4, 0.5), abs=0.05)
 
 
+@pytest.mark.usefixtures("even")
 def test_a_slice_decodes_its_share_and_at_least_one_key_picture(tmp_path: Path) -> None:
     close = clips.clip(tmp_path / "close.mp4", 3 * CYCLE, rate=5, options={**GOP, "g": "5", "keyint_min": "5"})
     pictures, sound, _ = watch(close, {0.0: SLICES})
@@ -93,6 +101,27 @@ def test_a_slice_decodes_its_share_and_at_least_one_key_picture(tmp_path: Path) 
     assert times(pictures) == pytest.approx([0, 4, 8], abs=0.3)
 
 
+@dataclass
+class KeyPacket:
+    """What a gate asks of a coded key picture."""
+
+    pts: int
+    is_keyframe: bool = True
+
+
+def test_slices_of_streams_that_fell_together_drift_apart() -> None:
+    starts = []
+    for _ in range(8):
+        one = Gate()
+        one.level = replace(SLICES, picture_rate=None)
+        inside = [number / 5 for number in range(500) if one.lets_in(KeyPacket(number), number / 5)]
+        starts.append([time for before, time in itertools.pairwise([-9.0, *inside]) if time - before > SLICE])
+    assert all(each[0] == 0.0 for each in starts)
+    assert len({each[6] for each in starts}) > 3
+    assert all(len(each) == pytest.approx(100 / SLICES.turn, abs=3) for each in starts)
+
+
+@pytest.mark.usefixtures("even")
 def test_slices_become_as_rare_as_the_ladder_says(tmp_path: Path) -> None:
     file = clips.clip(tmp_path / "x.mp4", 34.0, rate=5, options={**GOP, "g": "10", "keyint_min": "10"})
     for level in [level for level in LADDER if level.duty < 1.0]:

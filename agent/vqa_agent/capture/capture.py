@@ -39,6 +39,9 @@ START_PATIENCE = 5.0
 LATE, LATE_IN_SEGMENTS, RECOVERED = 2.0, 15.0, 0.5
 """Seconds of latency from which on pictures are dropped, that of inputs which come in bursts, and where it ends."""
 
+REST = 0.05
+"""Seconds for which datagrams are left to the system, together, while pictures are looked at for a part of the time."""
+
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
 """Seconds: reconnecting waits a random time up to the first, doubling up to the longest (full jitter)."""
 
@@ -228,6 +231,7 @@ class Capture:
             for arrival in reader.arrivals(TICK):
                 if self._stop.is_set():
                     return ""
+                opened.rest(REST if self.level.duty < 1.0 else 0.0)
                 if isinstance(arrival, End):
                     yield from decoder.flush()
                     return arrival.reason or "the input ended"

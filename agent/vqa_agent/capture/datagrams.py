@@ -125,6 +125,9 @@ class Receiver:
         self._started = False
         self._lost = 0
         self._stopped = threading.Event()
+        self.rest = 0.0
+        """Seconds that it sleeps before it takes what has come by then, unless more waits than it takes at once."""
+        self._more = False
 
     @property
     def is_rtp(self) -> bool:
@@ -150,12 +153,15 @@ class Receiver:
 
     def _receive(self) -> int:
         """Wait for a datagram, and take all that are there; how many."""
+        if self.rest and not self._more:
+            self._stopped.wait(self.rest)
         self._messages["header"]["control_length"] = _CONTROL_ROOM
         count = int(
             _libc.recvmmsg(
                 self._socket.fileno(), ctypes.c_void_p(self._messages.ctypes.data), BATCH, MSG_WAITFORONE, None
             )
         )
+        self._more = count == BATCH
         if count >= 0:
             return count
         number = ctypes.get_errno()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from vqa_agent.sample.ladder import LADDER, SLICE, Level
@@ -9,6 +10,9 @@ from vqa_agent.sample.sampler import due
 
 EARLY = 0.2
 """Seconds by which a key picture may come before the next slice of time is due: the clock stands where it was shown."""
+
+UNEVEN = 0.1
+"""Share by which turns differ at random, lest the slices of several streams that fell together stay together."""
 
 LEADING = 2.0
 """Seconds before a key picture within which pictures that follow it in coding may belong."""
@@ -36,6 +40,8 @@ class Gate:
         self._next = float("-inf")
         self._opened = float("-inf")
         """Media second at which the last slice of time began."""
+        self._turn = 0.0
+        """Of the level's turn, how much passes from then to the next slice."""
 
     @property
     def sparse(self) -> bool:
@@ -85,9 +91,9 @@ class Gate:
         passed = time - self._opened
         if self.level.duty >= 1.0 or 0 <= passed < SLICE:
             return True
-        if not key or 0 <= passed < self.level.turn - EARLY:
+        if not key or 0 <= passed < self._turn * self.level.turn - EARLY:
             return False
-        self._opened = time
+        self._opened, self._turn = time, random.uniform(1 - UNEVEN, 1 + UNEVEN)
         return True
 
     def _is_too_soon(self, packet: Any, time: float) -> bool:

@@ -98,6 +98,11 @@ class Opened:
             if feed is not None:
                 feed.close()
 
+    def rest(self, seconds: float) -> None:
+        """Take datagrams so many seconds apart, all that have come by then: waking for each costs more than they do."""
+        if self.tap is not None and isinstance(self.tap.origin, Receiver):
+            self.tap.origin.rest = seconds
+
     def end_input(self) -> None:
         """Let a read that waits for more return: end the program, or the waiting at the socket."""
         if self.tap is not None:

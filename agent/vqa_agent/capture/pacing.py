@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
+
+EARLY = 0.1
+"""Seconds by which a sample may come before its time: to wait for each by itself would cost more than some looks."""
 
 
 class Pace:
@@ -21,9 +24,10 @@ class Pace:
             self._began = monotonic() - media_time
         early = self._began + media_time - monotonic()
         self.late = max(0.0, -early)
-        if early > 0:
+        if early > EARLY:
             stop.wait(early)
-        return datetime.now(UTC)
+            early = 0.0
+        return datetime.now(UTC) + timedelta(seconds=max(0.0, early))
 
 
 FASTER = 1.02

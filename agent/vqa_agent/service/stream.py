@@ -13,6 +13,7 @@ from typing import Any
 from vqa_agent.backoff import doubled
 from vqa_agent.config import Config, StreamSection
 from vqa_agent.event import EventDraft
+from vqa_agent.sample.bucket import Bucket
 from vqa_agent.service.channel import Channel
 from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
 
@@ -60,8 +61,9 @@ class _Run:
 class WatchedStream:
     """A stream, kept watched. All moments are monotonic seconds, given from outside."""
 
-    def __init__(self, section: StreamSection, config: Config | None = None) -> None:
+    def __init__(self, section: StreamSection, config: Config | None = None, bucket: Bucket | None = None) -> None:
         self.section = section
+        self.bucket = bucket
         self.beat: Beat | None = None
         self.state = State.STARTING
         self.reason = ""
@@ -96,7 +98,7 @@ class WatchedStream:
         if not self.is_due(now):
             return
         ours, theirs = Channel.pair()
-        given = (self.section, self._level, self._config, theirs)
+        given = (self.section, self._level, self._config, self.bucket, theirs)
         process = CONTEXT.Process(target=_work, args=given, name=f"vqa {self.name}", daemon=True)
         process.start()
         theirs.close()
@@ -214,11 +216,11 @@ class WatchedStream:
                 self._run.pipe.send(order, waits=False)
 
 
-def _work(section: StreamSection, level: int, config: Config, pipe: Channel) -> None:
+def _work(section: StreamSection, level: int, config: Config, bucket: Bucket | None, pipe: Channel) -> None:
     """The worker's process. What decodes and looks is imported there alone: the supervisor is the smaller for it."""
     from vqa_agent.service.worker import Task, work
 
-    work(Task(section, level, config), pipe)
+    work(Task(section, level, config, bucket), pipe)
 
 
 def cause_of(exit_code: int | None) -> str:

@@ -21,6 +21,7 @@ from vqa_agent.event import Event
 from vqa_agent.infer import find_out
 from vqa_agent.logs import fields
 from vqa_agent.publish import Outbox
+from vqa_agent.sample.bucket import SharedUse
 from vqa_agent.service import status as status_file
 from vqa_agent.service.clock import ClockWatch, step_notice
 from vqa_agent.service.herald import METRICS_INTERVAL, Herald
@@ -69,6 +70,7 @@ class Supervisor:
         self._clock = ClockWatch()
         self._ledger = Ledger(self._outbox, lambda: self._clock.doubt)
         self._steward = Steward(self.config)
+        self._shared_use = SharedUse(self.config.budget.cpu)
         self._next_start = float("-inf")
         self._notifier = Notifier()
         self._streams: dict[str, WatchedStream] = {}
@@ -151,6 +153,7 @@ class Supervisor:
     def _tick(self) -> None:
         now, moment = datetime.now(UTC), monotonic()
         self._steward.step(moment, self._streams)
+        self._shared_use.tell()
         if (large := self._steward.too_large(moment)) is not None:
             self._streams[large.stream].give_up(large.reason)
         if step := self._clock.step():
@@ -228,6 +231,7 @@ class Supervisor:
         wanted = {section.name: section for section in config.stream}
         now = datetime.now(UTC)
         self._steward.adopt(config)
+        self._shared_use.allow(config.budget.cpu)
         for name, stream in list(self._streams.items()):
             if wanted.get(name) != stream.section:
                 self._drop(stream, "the configuration changed" if name in wanted else "the stream was removed", now)
@@ -235,13 +239,14 @@ class Supervisor:
                     self._herald.forget_stream(name)
         for name, section in wanted.items():
             if name not in self._streams:
-                self._streams[name] = WatchedStream(section, config)
+                self._streams[name] = WatchedStream(section, config, self._shared_use.bucket())
                 self._streams[name].set_level(self._steward.level(name))
         self._ledger.commit()
 
     def _drop(self, stream: WatchedStream, reason: str, now: datetime) -> None:
         self._ledger.enter(stream.take(monotonic()))
         stream.kill()
+        self._shared_use.give_back(stream.bucket)
         self._ledger.close(stream.name, reason, now)
         del self._streams[stream.name]
 

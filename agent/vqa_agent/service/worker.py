@@ -32,6 +32,7 @@ from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
 from vqa_agent.memory import settle
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.sample import LADDER
+from vqa_agent.sample.bucket import Bucket
 from vqa_agent.sample.throttle import Throttle
 from vqa_agent.service.channel import Channel, Message
 from vqa_agent.service.limits import confine, seal
@@ -50,11 +51,12 @@ _MISSING = {"all": Signal.LOST, "video": Signal.NO_VIDEO, "audio": Signal.NO_AUD
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a worker is to watch, on which rung it begins, and the configuration that all streams share."""
+    """What a worker is to watch, on which rung it begins, the configuration and the bucket that all streams share."""
 
     stream: StreamSection
     level: int = 0
     config: Config = field(default_factory=Config)
+    bucket: Bucket | None = None
 
 
 class Worker:
@@ -74,7 +76,7 @@ class Worker:
         self._stopping = threading.Event()
         self._signal, self._reason = Signal.STARTING, ""
         self._progress = monotonic()
-        self._throttle = Throttle()
+        self._throttle, self._bucket = Throttle(), task.bucket
         self._latency = 0.0
         self._late: deque[int] = deque([0], maxlen=LATELY + 1)
         self._coverage = CoverageMeter(self._pipeline.suite)
@@ -107,6 +109,8 @@ class Worker:
             if isinstance(sample, Picture | Sound) and (self._source.live or self._source.realtime):
                 self._latency = max(self._latency, self._progress - capture.arrived)
             self._throttle.pause(self._stopping)
+            if self._bucket is not None:
+                self._bucket.pause(capture.latency, self._stopping)
             if self._stopping.is_set():
                 break
         if self._stopping.is_set():
