@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,26 +53,45 @@ def enlarged(clip: Path) -> Path:
 
 def broadcast(clip: Path, seconds: float) -> Path:
     """`clip` as a transport stream of at least so many seconds: its pictures and sound again and again, as they are."""
-    path = CACHE / f"{clip.stem}-{seconds:.0f}s.ts"
+    return join(CACHE / f"{clip.stem}-{seconds:.0f}s.ts", [(clip, seconds)])
+
+
+def calm_and_busy(seconds: float) -> Path:
+    """1080p30 that nearly stands still, then moves all over, and then stands still again, for so long each."""
+    calm = CACHE / "calm-1080p30.mp4"
+    if not calm.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        unfinished = calm.with_suffix(".part.mp4")
+        encode.encode(unfinished, scenes.slide(10, (1920, 1080), rate=30), sounds.speech(10), rate=30)
+        unfinished.rename(calm)
+    # Each is made a transport stream by itself, so that its headers are within its pictures.
+    still, moving = broadcast(calm, seconds), broadcast(clip_1080p30(), seconds)
+    parts = [(still, seconds), (moving, 2 * seconds), (still, 3 * seconds)]
+    return join(CACHE / f"calm-busy-calm-{seconds:.0f}s.ts", parts)
+
+
+def join(path: Path, parts: Sequence[tuple[Path, float]]) -> Path:
+    """A transport stream of clips, one after the other, each again and again until second so and so."""
     if path.exists():
         return path
     CACHE.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part.ts")
     with av.open(str(unfinished), "w", format="mpegts") as output:
-        tracks: dict[int, Any] = {}
+        tracks: dict[str, Any] = {}
         end = 0.0
-        while end < seconds:
-            end = _append(clip, output, tracks, end)
+        for clip, until in parts:
+            while end < until:
+                end = _append(clip, output, tracks, end)
     return unfinished.rename(path)
 
 
-def _append(clip: Path, output: Any, tracks: dict[int, Any], start: float) -> float:
+def _append(clip: Path, output: Any, tracks: dict[str, Any], start: float) -> float:
     """Copy the packets of `clip` to `output` from second `start` on; the second at which they end."""
     with av.open(str(clip)) as given:
         chosen = [*given.streams.video[:1], *given.streams.audio[:1]]
         for stream in chosen:
-            if stream.index not in tracks:
-                tracks[stream.index] = output.add_stream_from_template(stream)
+            if stream.type not in tracks:
+                tracks[stream.type] = output.add_stream_from_template(stream)
         packets: list[Any] = [packet for packet in given.demux(chosen) if packet.dts is not None]
         first = min(packet.dts * packet.time_base for packet in packets)
         end = start
@@ -79,7 +99,7 @@ def _append(clip: Path, output: Any, tracks: dict[int, Any], start: float) -> fl
             later = round((start - float(first)) / packet.time_base)
             packet.dts += later
             packet.pts = packet.dts if packet.pts is None else packet.pts + later
-            packet.stream = tracks[packet.stream.index]
+            packet.stream = tracks[packet.stream.type]
             end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             output.mux(packet)
     return end

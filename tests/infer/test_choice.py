@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 
+import psutil
 import pytest
 
 from vqa_agent.errors import ModelError
-from vqa_agent.infer import Backend, choice, open_model, prefer
+from vqa_agent.infer import Backend, choice, find_out, open_model, prefer, read_manifest
 from vqa_agent.infer.timing import Timing, measure_apart
 
 
@@ -20,9 +22,11 @@ class Clock:
     def __init__(self, **times: float | None) -> None:
         self.times = times
         self.calls: list[str] = []
+        self.shares: set[float] = set()
 
-    def __call__(self, name: str, backend: Backend, folder: Path) -> Timing:
+    def __call__(self, name: str, backend: Backend, folder: Path, share: float) -> Timing:
         self.calls.append(backend)
+        self.shares.add(share)
         ms = self.times[backend]
         if ms is None:
             raise ModelError(f"timing model {name!r} with {backend}: can't protect")
@@ -106,6 +110,22 @@ def test_what_the_configuration_says_is_not_questioned(made: Path, state_dir: Pa
     prefer("onnxruntime", state_dir)
     assert open_model("small", folder=made).backend == "onnxruntime"
     assert clock.calls == []
+
+
+def test_a_service_times_with_a_share_of_a_core(state_dir: Path, clock: Clock) -> None:
+    find_out("auto", state_dir, 0.05)
+    assert len(clock.calls) == 2 * len(read_manifest())
+    assert clock.shares == {0.05}
+
+
+def test_a_process_is_held_to_its_share(made: Path) -> None:
+    begun = psutil.Process().cpu_times()
+    started = monotonic()
+    measure_apart("small", "onnxruntime", made, runs=3, share=0.2)
+    used = psutil.Process().cpu_times()
+    spent = used.children_user + used.children_system - begun.children_user - begun.children_system
+    # What comes before it can hold itself (the interpreter, NumPy) is not held.
+    assert monotonic() - started > (spent - 0.5) / 0.2
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])

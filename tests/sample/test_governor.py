@@ -39,6 +39,7 @@ class Machine:
         self.costs, self.shares, self.noise, self.mood = costs, shares or TYPICAL, noise, mood
         self.rng = np.random.default_rng(1)
         self.silent: set[str] = set()
+        self.own: Callable[[float], float] = lambda second: OWN
         self.now = 0.0
         self.moves: list[tuple[float, str, int]] = []
         self.totals: list[float] = []
@@ -46,7 +47,7 @@ class Machine:
     def run(self, seconds: int) -> None:
         for _ in range(seconds):
             used = {name: self._cost(name) for name in self.costs if name not in self.silent}
-            self.totals.append(sum(used.values()) + OWN)
+            self.totals.append(sum(used.values()) + self.own(self.now))
             for name, level in self.governor.step(self.now, self.totals[-1], used).items():
                 self.moves.append((self.now, name, level))
             self.now += 1.0
@@ -114,6 +115,18 @@ def test_a_jump_of_load_is_answered_within_three_seconds() -> None:
     assert len(jump) <= 3
 
 
+def test_what_is_held_back_counts_with_what_it_needs() -> None:
+    governor = Governor(0.5)
+    governor.follow({"a": 1.0})
+    for second in range(40):
+        governor.step(second, 0.32, {"a": 0.3})
+    assert governor.level("a") == 0
+    for second in range(40, 43):
+        governor.step(second, 0.5, {"a": 0.48}, paces={"a": 0.6})
+    assert governor.level("a") > 0
+    assert governor.use <= 0.5
+
+
 def test_what_starting_costs_moves_no_stream() -> None:
     machine = Machine(1.0, {"a": 0.7})
     machine.silent = {"a"}
@@ -150,6 +163,15 @@ def test_a_climb_that_failed_waits_longer_each_time() -> None:
     waits = [min(climb - fall for climb in climbs if climb > fall) for fall in falls if fall < climbs[-1]]
     assert all(wait >= PATIENCE for wait in waits)
     assert len(climbs) < 3600 / 40 / 2
+
+
+def test_streams_that_fell_for_what_the_agent_did_itself_are_soon_back() -> None:
+    machine = Machine(0.6, {"a": 0.25, "b": 0.25}, mood=lambda second: 1.3 if 40 <= second < 55 else 1.0)
+    machine.own = lambda second: 1.0 if 55 <= second < 58 else OWN
+    machine.run(60)
+    assert all(level > 0 for level in machine.levels.values())
+    machine.run(int(2 * PATIENCE) + 10)
+    assert machine.levels == {"a": 0, "b": 0}
 
 
 def test_a_rung_that_is_cheaper_than_believed_is_found_out() -> None:

@@ -36,19 +36,22 @@ class Preference:
     backend: Choice = "auto"
     state_dir: Path | None = None
     times: bool = True
+    share: float = 1.0
+    """Of a core, for the timing."""
 
 
 _preference = Preference()
 _known: dict[str, Backend] = {}
 
 
-def prefer(backend: Choice, state_dir: Path | None = None, *, times: bool = True) -> None:
+def prefer(backend: Choice, state_dir: Path | None = None, *, times: bool = True, share: float = 1.0) -> None:
     """Set what "auto" means in this process, and the directory where the finding is remembered.
 
     A process that must not wait for seconds while its stream goes on has `times` False: what nobody has timed yet runs
-    on ONNX Runtime.
+    on ONNX Runtime. Where it times, it takes `share` of a core.
     """
-    _preference.backend, _preference.state_dir, _preference.times = backend, state_dir, times
+    _preference.backend, _preference.state_dir = backend, state_dir
+    _preference.times, _preference.share = times, share
 
 
 def choose(info: ModelInfo, folder: Path) -> Backend:
@@ -72,9 +75,12 @@ def choose(info: ModelInfo, folder: Path) -> Backend:
     return _known[key]
 
 
-def find_out(backend: Choice, state_dir: Path) -> None:
-    """Time every model that nobody has timed here: for a thread of a process that watches nothing. Takes seconds."""
-    prefer(backend, state_dir)
+def find_out(backend: Choice, state_dir: Path, share: float) -> None:
+    """Time every model that nobody has timed here: for a thread of a process that watches nothing.
+
+    It takes some six seconds of CPU, `share` of a core at a time.
+    """
+    prefer(backend, state_dir, share=share)
     for info in read_manifest().values():
         with suppress(ModelError):
             choose(info, MODELS)
@@ -90,7 +96,7 @@ def _measured(info: ModelInfo, folder: Path, candidates: list[Backend]) -> Backe
     times: dict[Backend, float] = {}
     for backend in candidates:
         try:
-            times[backend] = measure_apart(info.name, backend, folder).least_ms
+            times[backend] = measure_apart(info.name, backend, folder, share=_preference.share).least_ms
         except ModelError as error:
             log.warning("%s; it is left out", error)
     log.info("model %s: ms per look: %s", info.name, ", ".join(f"{name} {ms:.2f}" for name, ms in times.items()))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RUNS, WARM_UP = 15, 2
 
 PATIENCE = 10.0
-"""Seconds that opening and timing one model may take."""
+"""Seconds that opening and timing one model may take on a core of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,12 @@ def _look(model: Model, inputs: list[NDArray[np.float32]]) -> float:
     return (process_time() - started) * 1e3
 
 
-def measure_apart(name: str, backend: Backend, folder: Path = MODELS, runs: int = RUNS) -> Timing:
-    """The same in a process of its own, which has nothing else in it. Raises ModelError where that process fails."""
-    command = [sys.executable, "-m", "vqa_agent.infer", name, backend, str(folder), str(runs)]
+def measure_apart(name: str, backend: Backend, folder: Path = MODELS, runs: int = RUNS, share: float = 1.0) -> Timing:
+    """The same in a process of its own, which has nothing else in it, and takes `share` of a core.
+
+    Raises ModelError where that process fails.
+    """
+    command = [sys.executable, "-m", "vqa_agent.infer", name, backend, str(folder), str(runs), str(share)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     doing = f"timing model {name!r} with {backend}"
     try:
@@ -75,7 +78,7 @@ def measure_apart(name: str, backend: Backend, folder: Path = MODELS, runs: int 
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=PATIENCE / share,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ModelError(f"{doing}: {one_line(error)}") from error

@@ -19,7 +19,7 @@ PLACES = 256
 DEPTH = 0.03
 """CPU seconds that may be used at once before anybody waits."""
 
-LONGEST_DELAY = 0.5
+LONGEST_DELAY = 0.8
 """Seconds by which a sample is late, at most, because of this: less than what counts as falling behind."""
 
 

@@ -72,7 +72,8 @@ class _Seat:
     tried: dict[int, float] = field(default_factory=dict)
     """When each rung was last lived on."""
     fell: float = float("-inf")
-    climbed: float = float("-inf")
+    climbed: float | None = None
+    """When it climbed, if it has not fallen since."""
     patience: float = PATIENCE
 
     def rate(self, last: int = WINDOW) -> float:
@@ -100,6 +101,13 @@ class _Seat:
             self.came_from = (self.level, self.rate(JUMP))
         self.level, self.skip = level, TRANSIENT
         self.recent.clear()
+
+    def lose_patience(self, now: float) -> None:
+        """It falls: a climb just before was wrong, which counts once, however far it falls; one long ago was right."""
+        if self.climbed is not None:
+            regretted = now - self.climbed <= REGRET
+            self.patience = min(LONGEST_PATIENCE, self.patience * 2) if regretted else PATIENCE
+        self.fell, self.climbed = now, None
 
     def _learn(self) -> None:
         if self.came_from is not None:
@@ -156,16 +164,27 @@ class Governor:
                 self._seats[name] = _Seat(weight, self.prices.setdefault(name, Prices()), BOTTOM)
         self._begin_where_it_fits(new)
 
-    def step(self, now: float, total: float, used: Mapping[str, float], behind: Collection[str] = ()) -> dict[str, int]:
+    def step(
+        self,
+        now: float,
+        total: float,
+        used: Mapping[str, float],
+        behind: Collection[str] = (),
+        paces: Mapping[str, float] | None = None,
+    ) -> dict[str, int]:
         """Take in the cores used in the last second, by all and by each stream that carries anything; what changes.
 
         `behind`: streams that do not keep up with their input, because the machine has less to give than the budget.
+        `paces`: media seconds that a stream got through in that second, where it is not one: decisions are made on what
+        a media second takes, because what is held back or catches up shows less or more than that.
         """
         self._window.append(total)
+        needed = {name: cores / (paces or {}).get(name, 1.0) for name, cores in used.items()}
+        total += sum(needed.values()) - sum(used.values())
         if any(name in used and not seat.active for name, seat in self._seats.items()):
             self._settle()
         for name, seat in self._seats.items():
-            seat.note(used.get(name), name in behind)
+            seat.note(needed.get(name), name in behind)
         if behind:
             self._strained = now
         if self._skip:
@@ -276,9 +295,7 @@ class Governor:
         for name, level in moved.items():
             seat = self._seats[name]
             if level > seat.level:
-                regretted = now - seat.climbed <= REGRET
-                seat.patience = min(LONGEST_PATIENCE, seat.patience * 2) if regretted else PATIENCE
-                seat.fell = now
+                seat.lose_patience(now)
             else:
                 seat.climbed = now
             seat.move(level, now)

@@ -85,7 +85,8 @@ class Steward:
         unpaced = sum(self.use.by_stream.get(name, 0.0) for name in self._unpaced)
         paced = {name: cores for name, cores in used.items() if name not in self._unpaced}
         behind = {name for name in paced if (beat := streams[name].beat) is not None and beat.behind}
-        for name, level in self._governor.step(now, self.use.total - unpaced, paced, behind).items():
+        paces = {name: streams[name].pace for name in paced}
+        for name, level in self._governor.step(now, self.use.total - unpaced, paced, behind, paces).items():
             streams[name].set_level(level)
         self._share_the_rest(streams)
         self._save(now)

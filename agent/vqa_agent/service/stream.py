@@ -19,6 +19,9 @@ from vqa_agent.service.messages import Beat, Ended, SetLevel, Signal, Stop
 
 log = logging.getLogger(__name__)
 
+SLOWEST, FASTEST = 0.5, 1.5
+"""Bounds of the pace that is told of a stream: beyond them its clock was set anew, or nothing came."""
+
 HANG = 10.0
 """Seconds without a heartbeat after which a worker is killed."""
 
@@ -65,10 +68,14 @@ class WatchedStream:
         self.section = section
         self.bucket = bucket
         self.beat: Beat | None = None
+        self.pace = 1.0
+        """Media seconds that it got through in a second, lately."""
         self.state = State.STARTING
         self.reason = ""
         self.restarts = 0
         self._config = config or Config()
+        self._media: tuple[float, float] | None = None
+        """Media second of the last beat, and when it came."""
         self._level = 0
         self._cores: float | None = None
         self._run: _Run | None = None
@@ -121,7 +128,7 @@ class WatchedStream:
                     case EventDraft() as draft if draft.stream == self.name:
                         drafts.append(draft)
                     case Beat() as beat:
-                        self._note(beat)
+                        self._note(beat, now)
                     case Ended() as ended:
                         self._ended = ended
         except ValueError as error:
@@ -185,7 +192,10 @@ class WatchedStream:
         """End the worker, whatever it does."""
         self._let_go()
 
-    def _note(self, beat: Beat) -> None:
+    def _note(self, beat: Beat, now: float) -> None:
+        before, self._media = self._media, (beat.media_time, now)
+        if before is not None and now > before[1]:
+            self.pace = min(FASTEST, max(SLOWEST, (beat.media_time - before[0]) / (now - before[1])))
         self.beat = beat
         if beat.signal is not Signal.STARTING:
             self.state, self.reason = State.RUNNING, ""
@@ -205,7 +215,7 @@ class WatchedStream:
     def _let_go(self) -> None:
         if self._run is None:
             return
-        run, self._run, self.beat = self._run, None, None
+        run, self._run, self.beat, self._media, self.pace = self._run, None, None, None, 1.0
         run.process.kill()
         run.process.join(1.0)
         run.pipe.close()

@@ -45,6 +45,9 @@ PATIENCE = 2.0
 SETTLED = 60.0
 """Seconds after the start at which the runtimes of the networks are timed, where nobody has yet."""
 
+TIMING_SHARE = 0.1
+"""Share of the budget that this may take."""
+
 GOODBYE = 1.5
 """Seconds for the last events to be delivered."""
 
@@ -105,7 +108,8 @@ class Supervisor:
 
     def _settle(self) -> None:
         """Once the streams are watched, find out which runtime suits each network: for the next start of a worker."""
-        settings = (self.config.infer.backend, self.config.agent.state_dir)
+        share = min(1.0, TIMING_SHARE * self.config.budget.cpu)
+        settings = (self.config.infer.backend, self.config.agent.state_dir, share)
         timer = threading.Timer(SETTLED, find_out, settings)
         timer.daemon = True
         timer.start()
