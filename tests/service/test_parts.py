@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from vqa_agent.detect import Severity
 from vqa_agent.event import EventDraft, State
 from vqa_agent.publish import Outbox
 from vqa_agent.service.ledger import WORKER_FAILED, Ledger
+from vqa_agent.service.messages import Beat, Signal
 from vqa_agent.service.meter import Meter
 from vqa_agent.service.notify import Notifier
-from vqa_agent.service.stream import HANG, LONGEST_DELAY, SOUND_RUN, WatchedStream
+from vqa_agent.service.stream import FASTEST, HANG, LONGEST_DELAY, SLOWEST, SOUND_RUN, WatchedStream
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -152,6 +154,16 @@ def test_a_worker_without_a_heartbeat_is_killed_and_waits_before_its_return(wait
     assert stream.pid not in (None, pid)
     assert stream.restarts == 1
     stream.kill()
+
+
+def test_the_pace_is_what_media_time_gains_on_the_clock(waiting: StreamSection) -> None:
+    stream = WatchedStream(waiting)
+    beat = Beat(0.0, 0.0, 0.0, 0, Signal.OK, "", 0.0, 0, 0, 0, {})
+    now = 100.0
+    for media_time, pace in ((3.0, 1.0), (4.0, 1.0), (4.7, 0.7), (6.0, 1.3), (90.0, FASTEST), (90.0, SLOWEST)):
+        stream._note(replace(beat, media_time=media_time), now)
+        assert stream.pace == pytest.approx(pace)
+        now += 1.0
 
 
 def test_the_wait_doubles_with_every_failure_and_is_bounded(waiting: StreamSection) -> None:
