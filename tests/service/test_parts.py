@@ -160,7 +160,15 @@ def test_the_pace_is_what_media_time_gains_on_the_clock(waiting: StreamSection) 
     stream = WatchedStream(waiting)
     beat = Beat(0.0, 0.0, 0.0, 0, Signal.OK, "", 0.0, 0, 0, 0, {})
     now = 100.0
-    for media_time, pace in ((3.0, 1.0), (4.0, 1.0), (4.7, 0.7), (6.0, 1.3), (90.0, FASTEST), (90.0, SLOWEST)):
+    for media_time, pace in (
+        (3.0, 1.0),
+        (3.5, 0.5),
+        (5.0, 1.0),
+        (5.3, 0.9),
+        (90.0, FASTEST),
+        (90.0, FASTEST),
+        (90.0, SLOWEST),
+    ):
         stream._note(replace(beat, media_time=media_time), now)
         assert stream.pace == pytest.approx(pace)
         now += 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -74,8 +75,8 @@ class WatchedStream:
         self.reason = ""
         self.restarts = 0
         self._config = config or Config()
-        self._media: tuple[float, float] | None = None
-        """Media second of the last beat, and when it came."""
+        self._times: deque[tuple[float, float]] = deque(maxlen=3)
+        """Media second of the last beats, and when they came: some inputs move on by half a second at a time."""
         self._level = 0
         self._cores: float | None = None
         self._run: _Run | None = None
@@ -193,9 +194,10 @@ class WatchedStream:
         self._let_go()
 
     def _note(self, beat: Beat, now: float) -> None:
-        before, self._media = self._media, (beat.media_time, now)
-        if before is not None and now > before[1]:
-            self.pace = min(FASTEST, max(SLOWEST, (beat.media_time - before[0]) / (now - before[1])))
+        self._times.append((beat.media_time, now))
+        media, clock = (last - first for first, last in zip(self._times[0], self._times[-1], strict=True))
+        if clock > 0:
+            self.pace = min(FASTEST, max(SLOWEST, media / clock))
         self.beat = beat
         if beat.signal is not Signal.STARTING:
             self.state, self.reason = State.RUNNING, ""
@@ -215,7 +217,8 @@ class WatchedStream:
     def _let_go(self) -> None:
         if self._run is None:
             return
-        run, self._run, self.beat, self._media, self.pace = self._run, None, None, None, 1.0
+        run, self._run, self.beat, self.pace = self._run, None, None, 1.0
+        self._times.clear()
         run.process.kill()
         run.process.join(1.0)
         run.pipe.close()
