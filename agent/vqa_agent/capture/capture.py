@@ -61,6 +61,8 @@ class Capture:
         """Seconds from the arrival of the last packet to its decoding; of a file played live, what it is behind."""
         self.arrived = monotonic()
         """Moment (monotonic seconds) at which the last packet arrived, or was due."""
+        self.pulled = False
+        """Whether the input comes when it is asked for: then it waits for us, and is never seen to be late."""
         self.duration = _duration(opened) if opened is not None else None
         """Media seconds of a file; None where it is not known or the input is live."""
         self._opened = opened
@@ -226,6 +228,7 @@ class Capture:
             return str(error)
         self._clock.restart(self._lost_time())
         reader = PacketReader(opened, decoder.tracks.read, patient=opened.pulled)
+        self.pulled = opened.pulled
         play_out = PlayOut() if opened.pulled else None
         try:
             for arrival in reader.arrivals(TICK):

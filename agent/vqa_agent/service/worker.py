@@ -32,7 +32,7 @@ from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
 from vqa_agent.memory import settle
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.sample import LADDER
-from vqa_agent.sample.bucket import Bucket
+from vqa_agent.sample.bucket import LONGEST_DELAY, Bucket
 from vqa_agent.sample.throttle import Throttle
 from vqa_agent.service.channel import Channel, Message
 from vqa_agent.service.limits import confine, seal
@@ -110,7 +110,7 @@ class Worker:
                 self._latency = max(self._latency, self._progress - capture.arrived)
             self._throttle.pause(self._stopping)
             if self._bucket is not None:
-                self._bucket.pause(capture.latency, self._stopping)
+                self._bucket.pause(LONGEST_DELAY if capture.pulled else capture.latency, self._stopping)
             if self._stopping.is_set():
                 break
         if self._stopping.is_set():
