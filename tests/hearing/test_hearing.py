@@ -14,6 +14,7 @@ from vqa_agent.hearing import (
     Listener,
     Segments,
     amplitudes,
+    ceiling,
     hum_level,
     mains,
     measures,
@@ -142,6 +143,32 @@ class TestAmplitudes:
         coarse = np.round(clean * 32).astype(np.float32) / 32
         assert self.extremes(coarse)[grid] < 7
         assert self.extremes(clean)[grid] > 12
+
+
+class TestCeiling:
+    @staticmethod
+    def of(wave: np.ndarray) -> ceiling.Ceiling:
+        return ceiling.ceiling(wave, float(np.mean(wave**2)))
+
+    def test_a_cut_wave_stays_near_its_ceiling_even_where_its_tops_are_uneven(self) -> None:
+        clean = sounds.music(1.0, channels=1)[0]
+        cut = np.clip(clean, *np.quantile(clean, [0.05, 0.95])).astype(np.float32)
+        uneven = cut + np.float32(0.03 * cut.max()) * second() / np.float32(0.05)
+        near_over_way = len(ceiling.QUANTILES) + len(ceiling.ALIKE) + 2
+        assert self.of(uneven).measures[near_over_way] > self.of(clean).measures[near_over_way] + 0.5
+
+    def test_gain_moves_the_ceiling_alone(self) -> None:
+        loud, quiet = (self.of(sounds.music(1.0, channels=1)[0] * np.float32(gain)) for gain in (1.0, 0.25))
+        assert loud.measures == pytest.approx(quiet.measures, abs=0.01)
+        assert loud.tops - quiet.tops == pytest.approx(12.04, abs=0.01)
+
+    def test_the_same_ceiling_second_after_second_shows(self) -> None:
+        level = np.array([0.0, -3.0, 0.0, -0.1, -9.0, -0.2], np.float32)
+        tops = np.stack([level * 0 - 6, level - 6], axis=1)
+        (below, middle, same), (other_below, _, other_same) = ceiling.around(tops, 1).reshape(2, 3)
+        assert (below, middle, same) == (0, 0, 1)
+        assert other_below == pytest.approx(-3)
+        assert other_same == pytest.approx(4 / 6)
 
 
 class TestResidual:
