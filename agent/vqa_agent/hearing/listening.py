@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vqa_agent.hearing import amplitudes, ceiling, mains, residual
+from vqa_agent.hearing import amplitudes, ceiling, images, mains, moments, residual
 from vqa_agent.hearing.mains import MainsMeter, Trace
 from vqa_agent.hearing.spectrum import BANDS, EMPTY_DB, FRAMES, GROUPS, Spectrograph
 from vqa_agent.media import Samples
@@ -26,10 +26,12 @@ FAINTEST_DB = -60.0
 ROWS = BANDS + residual.ROWS + 1
 """Rows of the picture of a second: band levels, the predictor's residual, flat tops."""
 
-SHARP = residual.MEASURES + amplitudes.MEASURES - amplitudes.SHAPE + ceiling.MEASURES
+LONE = ceiling.MEASURES + images.MEASURES + moments.MEASURES
+
+SHARP = residual.MEASURES + amplitudes.MEASURES - amplitudes.SHAPE + LONE
 """Measures of clicks and distortion that are also averaged over the seconds around."""
 
-OWN = 4 * GROUPS + residual.MEASURES + amplitudes.MEASURES + ceiling.MEASURES + 2 * GROUPS + 2
+OWN = 4 * GROUPS + residual.MEASURES + amplitudes.MEASURES + LONE + 2 * GROUPS + 2
 
 MEASURES = OWN + 2 * GROUPS + 3 + SHARP + ceiling.AROUND + len(HUM_SPANS) + mains.MEASURES
 
@@ -79,13 +81,13 @@ class Listener:
             :, [FRAMES // 10, FRAMES // 2, 9 * FRAMES // 10]
         ].T
         width = np.array([np.log2(self.rate / 48000), np.mean(bands.max(axis=1) <= EMPTY_DB + 5)])
-        course = _follows(grouped, wave)
-        own = [low, middle, high - low, valleys, foreseen.measures, values.measures, met.measures, course, width]
+        lone = [met.measures, images.images(wave), moments.moments(wave, foreseen.wave, power)]
+        own = [low, middle, high - low, valleys, foreseen.measures, values.measures, *lone]
         picture = np.vstack([bands, foreseen.rows, values.row[None]])
         return Heard(
             picture.astype(np.float32),
-            np.concatenate(own).astype(np.float32),
-            np.concatenate([foreseen.measures, values.measures[amplitudes.SHAPE :], met.measures]),
+            np.concatenate([*own, _follows(grouped, wave), width]).astype(np.float32),
+            np.concatenate([foreseen.measures, values.measures[amplitudes.SHAPE :], *lone]),
             np.concatenate([low, valleys]) + np.float32(level),
             met.tops,
             float(level),
