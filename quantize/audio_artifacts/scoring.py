@@ -126,6 +126,15 @@ def by_severity(data: Arrays, label: NDArray[np.intp], parts: int = 4) -> list[t
     return rows
 
 
+def most_sure(values: NDArray[np.float64], count: int = 3, looks: int = 5) -> float:
+    """The greatest value that `count` of any `looks` successive ones (n,) reach: above it no limit makes an event."""
+    if len(values) < count:
+        return -np.inf
+    padded = np.concatenate([np.full(looks - 1, -np.inf), values])
+    windows = np.sort(np.lib.stride_tricks.sliding_window_view(padded, looks), axis=1)
+    return float(windows[:, looks - count].max())
+
+
 def lasting_found(
     data: Arrays, probabilities: Probabilities, limits: Mapping[str, float], count: int = 3, looks: int = 5
 ) -> dict[str, tuple[int, float]]:
@@ -133,12 +142,11 @@ def lasting_found(
 
     An event are `count` of `looks` seconds with odds of `limits` at least, as the detector's rule for files has it.
     """
-    over = odds(probabilities) >= [limits[defect] for defect in CLASSES]
+    over = odds(probabilities) - [limits[defect] for defect in CLASSES]
     found: dict[str, list[bool]] = {defect: [] for defect in CLASSES}
     for clip in np.unique(data["clip"]):
         rows = np.flatnonzero(data["clip"] == clip)
         for index, defect in enumerate(CLASSES):
             if np.count_nonzero(data["truth"][rows, index] == 1) >= looks:
-                votes = np.convolve(over[rows, index], np.ones(looks, int))
-                found[defect].append(bool(votes.max() >= count))
+                found[defect].append(most_sure(over[rows, index], count, looks) >= 0)
     return {defect: (len(each), float(np.mean(each)) if each else np.nan) for defect, each in found.items()}
