@@ -81,7 +81,7 @@ class Listener:
             :, [FRAMES // 10, FRAMES // 2, 9 * FRAMES // 10]
         ].T
         width = np.array([np.log2(self.rate / 48000), np.mean(bands.max(axis=1) <= EMPTY_DB + 5)])
-        lone = [met.measures, images.images(wave), moments.moments(wave, foreseen.wave, power)]
+        lone = [met.measures, images.images(wave), moments.moments(wave, foreseen, power)]
         own = [low, middle, high - low, valleys, foreseen.measures, values.measures, *lone]
         picture = np.vstack([bands, foreseen.rows, values.row[None]])
         return Heard(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from vqa_agent.hearing.residual import BESIDE, GUARD, beside, envelope, peaks
+from vqa_agent.hearing.residual import BESIDE, GUARD, Residual, beside, envelope, least, peaks
 from vqa_agent.media import Samples
 
 STEPS = 250
@@ -24,13 +24,11 @@ STILL = 0.4
 MEASURES = 2 * (4 + len(COUNTED_DB)) + 8 + 3 + len(DIPS_DB) + 2
 
 
-def moments(wave: Samples, error: NDArray[np.float32], power: float) -> NDArray[np.float32]:
-    """(MEASURES,) of one second (n,), with the `error` (n,) of its predictor and its mean square."""
-    least = np.float32(1e-6 * power**0.5 + 1e-8)
-    bent = np.concatenate([np.zeros(3, np.float32), np.diff(wave, 3)])
-    sharp = [_alone(envelope(error) + least), _alone(envelope(bent) + least)]
-    still = _still(wave)
-    return np.concatenate([*sharp, _bursts(error, least), _dips(wave, power), still]).astype(np.float32)
+def moments(wave: Samples, foreseen: Residual, power: float) -> NDArray[np.float32]:
+    """(MEASURES,) of one second (n,), with what a predictor makes of it, and its mean square."""
+    bent = envelope(np.concatenate([np.zeros(3, np.float32), np.diff(wave, 3)])) + least(power)
+    sharp = [*_alone(foreseen.course), *_alone(bent), *_bursts(foreseen.wave, least(power))]
+    return np.array([*sharp, *_dips(foreseen.depth), *_still(wave)], np.float32)
 
 
 def _alone(course: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -53,20 +51,18 @@ def _greatest_beside(course: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.maximum(greatest[:count], greatest[after : after + count]))
 
 
-def _bursts(error: NDArray[np.float32], least: np.float32) -> list[float]:
+def _bursts(error: NDArray[np.float32], floor: np.float32) -> list[float]:
     """The same of the error's power in steps of 4 ms, against the greatest and against the usual beside."""
     size = len(error) // STEPS
-    course = np.sqrt(np.mean(error[: size * STEPS].reshape(STEPS, size) ** 2, axis=1)) + least
+    course = np.sqrt(np.mean(error[: size * STEPS].reshape(STEPS, size) ** 2, axis=1)) + floor
     alone = np.sort(_above_greatest(course))[::-1]
     usual = np.sort(peaks(20 * np.log10(course / beside(course, np.maximum))))[::-1]
     counts = [np.log1p(np.count_nonzero(out > limit)) for out, limit in ((alone, 3.0), (usual, 8.0))]
     return [*alone[:3], counts[0], *usual[:3], counts[1]]
 
 
-def _dips(wave: Samples, power: float) -> list[float]:
+def _dips(depth: NDArray[np.float32]) -> list[float]:
     """The three deepest dips of the wave itself in dB, and how many milliseconds lie that deep."""
-    heard = envelope(wave) + np.float32(1e-3 * power**0.5 + 1e-8)
-    depth = 20 * np.log10(heard / beside(heard, np.minimum))
     deepest = np.sort(-peaks(-depth))
     return [*deepest[:3], *(np.log1p(np.count_nonzero(depth < limit)) for limit in DIPS_DB)]
 

@@ -39,9 +39,12 @@ HOLE_DB = -25.0
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """`wave` (n,) is the residual itself; `rows` (6, FRAMES) its course; `measures` (MEASURES,) what stands out."""
+    """`wave` (n,) is the residual itself; `course` (STEPS,) its envelope, `depth` (STEPS,) how far the sound dips below
+    what is beside, in dB; `rows` (6, FRAMES) what is shown of them; `measures` (MEASURES,) what stands out."""
 
     wave: NDArray[np.float32]
+    course: NDArray[np.float32]
+    depth: NDArray[np.float32]
     rows: NDArray[np.float32]
     measures: NDArray[np.float32]
 
@@ -53,7 +56,7 @@ ROWS = 6
 def unforeseen(wave: Samples, power: float) -> Residual:
     """The residual of `wave` (n,), whose mean square is `power`."""
     error = predict(wave)
-    course = envelope(error) + np.float32(1e-6 * power**0.5 + 1e-8)
+    course = envelope(error) + least(power)
     isolation = 20 * np.log10(course / beside(course, np.maximum))
     heard = envelope(wave) + np.float32(1e-3 * power**0.5 + 1e-8)
     depth = 20 * np.log10(heard / beside(heard, np.minimum))
@@ -66,7 +69,12 @@ def unforeseen(wave: Samples, power: float) -> Residual:
     level = 20 * np.log10(course.reshape(FRAMES, -1).mean(axis=1) / power**0.5)
     dips = depth.reshape(FRAMES, -1).min(axis=1)
     rows = np.vstack([isolation.reshape(FRAMES, 4, -1).max(axis=2).T, level, np.maximum(dips, -60)])
-    return Residual(error, rows.astype(np.float32), measures)
+    return Residual(error, course, depth, rows.astype(np.float32), measures)
+
+
+def least(power: float) -> np.float32:
+    """What is added to an envelope, so that the silence between two sounds has a level, too."""
+    return np.float32(1e-6 * power**0.5 + 1e-8)
 
 
 def predict(wave: Samples) -> NDArray[np.float32]:
