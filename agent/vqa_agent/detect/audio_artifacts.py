@@ -18,9 +18,8 @@ NONE = "none"
 PREFIX = "audio_"
 HUM = "audio_hum"
 
-SURER = {"audio_hiss": -0.5, "audio_distortion": 0.5, "audio_clicks": -0.5}
-"""Added to the margin, by the false alarms of quantize.audio_artifacts.folds: music is distorted by intent, as a part of
-its sound, but seldom hisses and does not click."""
+SURER = {"audio_hiss": -0.5, "audio_distortion": 2.5, "audio_clicks": -0.5}
+"""Added to the margin: music is distorted by intent, as a part of its sound, but seldom hisses and does not click."""
 
 HUM_DBFS = -55.0
 """Hum that goes on at a lower level than this is no alarm: many a sound recording has it."""
@@ -58,12 +57,12 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
     Formula: each second of each channel goes through a small INT8 network and boosted trees (one ONNX file), as its
     band levels, what a linear predictor cannot foresee, flat tops, the distribution, grid and ceiling of its values,
     mirror images in its spectrum, and how steadily it holds multiples of exactly 50 or 60 Hz; the noise floor, the
-    mains, clicks and tops are also looked at over the 5 s before and the 2 s after, so that an answer comes 2 s late. The model gives a probability for each
-    defect; `label` is the defect that exceeds its threshold by most, or none. The worst channel counts, the effects
-    channel (LFE) does not. An event needs more: odds that exceed the threshold's by `margin` (for distortion by 0.5
-    more, for hiss and for clicks by 0.5 less), in 5 of 8 seconds (in a file 3 of 5); and of hum, that the same
-    multiples of 50 or 60 Hz go on for 3 s, in the pauses too, at the phase and the level that they had, and at -55
-    dBFS or more.
+    mains, clicks and tops are also looked at over the 5 s before and the 2 s after, so that an answer comes 2 s late.
+    The model gives a probability for each defect; `label` is the defect that exceeds its threshold by most, or none.
+    The worst channel counts, the effects channel (LFE) does not. An event needs more: odds that exceed the
+    threshold's by `margin` (for distortion by 2.5 more, for hiss and for clicks by 0.5 less), in 5 of 8 seconds (in a
+    file 3 of 5); and of hum, that the same multiples of 50 or 60 Hz go on for 3 s, in the pauses too, at the phase
+    and the level that they had, and at -55 dBFS or more.
 
     Settings: raise `margin` (natural log of the odds) to forgive more.
 
