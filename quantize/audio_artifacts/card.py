@@ -52,9 +52,10 @@ HEAD = """
 
 Hears hum, hiss, distortion and clicks in seconds of sound. Input: one second of one channel at any sample rate, as
 `vqa_agent.hearing` describes it, `picture` (71 rows of 50 frames: 64 band levels, the residual of a linear predictor,
-flat tops) and `measures` (noise floor, clicks, distribution and grid of the values, steadiness at the multiples of 50
-and 60 Hz, partly over the 8 s around the second). Output: four probabilities, one per defect; more than one may hold.
-A second is labelled with the defect that exceeds its threshold by most, or "none".
+flat tops) and `measures` (noise floor, clicks, jumps and holes, distribution, grid and ceiling of the values, mirror
+images in the spectrum, steadiness at the multiples of 50 and 60 Hz, partly over the 8 s around the second). Output:
+four probabilities, one per defect; more than one may hold. A second is labelled with the defect that exceeds its
+threshold by most, or "none".
 
 Two parts in one graph. A network: four convolutions along time and a perceptron of two layers, joined by one more;
 convolution, batch normalisation and ReLU only; static INT8 (QDQ, signed, per channel), the last layer in float. And
@@ -204,15 +205,15 @@ themselves (`own` in config.toml) are not counted.
 Of the clips that have a defect for five seconds or more, as slight as it may be, the share that makes an event at
 this margin in a file (3 of 5 seconds; without the detector's check that hum goes on):
 
-{_table(["set", "defect", "clips", "found"], _lasting(report))}
+{_table(["set", "defect", "clips", "found", "found of the more severe half"], _lasting(report))}
 """
 
 
 def _lasting(report: Report) -> list[list[str]]:
     return [
-        [name, defect, str(clips), f"{share:.3f}"]
+        [name, defect, str(each.clips), f"{each.found:.3f}", f"{each.severe:.3f}"]
         for name, found in report.lasting.items()
-        for defect, (clips, share) in found.items()
+        for defect, each in found.items()
     ]
 
 

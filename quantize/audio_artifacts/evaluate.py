@@ -21,6 +21,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from quantize.audio_artifacts import card, quiet
 from quantize.audio_artifacts.baselines import RULES
 from quantize.audio_artifacts.scoring import (
+    Lasting,
     Probabilities,
     Score,
     decide,
@@ -57,7 +58,7 @@ class Report:
     thresholds: dict[str, float] = field(default_factory=dict)
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)
     precision: dict[str, dict[str, float]] = field(default_factory=dict)
-    lasting: dict[str, dict[str, tuple[int, float]]] = field(default_factory=dict)
+    lasting: dict[str, dict[str, Lasting]] = field(default_factory=dict)
     rules: list[tuple[str, str, str, float, float]] = field(default_factory=list)
     alarms: list[quiet.Alarms] = field(default_factory=list)
     cost: dict[str, float] = field(default_factory=dict)

@@ -126,19 +126,45 @@ def by_severity(data: Arrays, label: NDArray[np.intp], parts: int = 4) -> list[t
     return rows
 
 
+def most_sure(values: NDArray[np.float64], count: int = 3, looks: int = 5) -> float:
+    """The greatest value that `count` of any `looks` successive ones (n,) reach: above it no limit makes an event."""
+    if len(values) < count:
+        return -np.inf
+    padded = np.concatenate([np.full(looks - 1, -np.inf), values])
+    windows = np.sort(np.lib.stride_tricks.sliding_window_view(padded, looks), axis=1)
+    return float(windows[:, looks - count].max())
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Clips with a lasting defect, the share of them that makes an event, and that of the more severe half."""
+
+    clips: int
+    found: float
+    severe: float
+
+
 def lasting_found(
     data: Arrays, probabilities: Probabilities, limits: Mapping[str, float], count: int = 3, looks: int = 5
-) -> dict[str, tuple[int, float]]:
-    """For each defect: clips that have it for `looks` seconds or more, and the share of them that makes an event.
+) -> dict[str, Lasting]:
+    """For each defect: the clips that have it for `looks` seconds or more, and how many make an event.
 
     An event are `count` of `looks` seconds with odds of `limits` at least, as the detector's rule for files has it.
     """
-    over = odds(probabilities) >= [limits[defect] for defect in CLASSES]
-    found: dict[str, list[bool]] = {defect: [] for defect in CLASSES}
+    over = odds(probabilities) - [limits[defect] for defect in CLASSES]
+    found: dict[str, list[tuple[float, bool]]] = {defect: [] for defect in CLASSES}
     for clip in np.unique(data["clip"]):
         rows = np.flatnonzero(data["clip"] == clip)
         for index, defect in enumerate(CLASSES):
             if np.count_nonzero(data["truth"][rows, index] == 1) >= looks:
-                votes = np.convolve(over[rows, index], np.ones(looks, int))
-                found[defect].append(bool(votes.max() >= count))
-    return {defect: (len(each), float(np.mean(each)) if each else np.nan) for defect, each in found.items()}
+                severity = float(data["severity"][rows[0], index]) * (1 if defect == "clicks" else -1)
+                found[defect].append((severity, most_sure(over[rows, index], count, looks) >= 0))
+    return {defect: _lasting(np.array(each)) for defect, each in found.items()}
+
+
+def _lasting(found: NDArray[np.float64]) -> Lasting:
+    """Of (clips, 2): severity, the greater the worse, and whether it makes an event."""
+    if not len(found):
+        return Lasting(0, np.nan, np.nan)
+    severe = found[:, 0] >= np.median(found[:, 0])
+    return Lasting(len(found), float(found[:, 1].mean()), float(found[severe, 1].mean()))

@@ -33,7 +33,7 @@ AUDIBLE = {"hum": audibility.hum, "hiss": audibility.hiss, "distortion": audibil
 SHARD = 250
 """Clips that are kept together: a broken-off run goes on where it stopped."""
 
-VERSION = 6
+VERSION = 8
 """Rises when the code changes what is made."""
 
 SETS = {"train": "train", "validation": "validation", "test": "test", "unseen": "test"}

@@ -3,7 +3,7 @@
 python -m quantize.audio_artifacts.train --media DIR [--samples DIR_OR_TAR]
 
 The simulated clips are kept (see quantize.cache), training goes on where it was broken off, and a finished network is
-measured again without training by quantize.audio_artifacts.evaluate. About half an hour on one core.
+measured again without training by quantize.audio_artifacts.evaluate. About three quarters of an hour on one core.
 """
 
 from __future__ import annotations

@@ -14,9 +14,12 @@ from vqa_agent.hearing import (
     Listener,
     Segments,
     amplitudes,
+    ceiling,
     hum_level,
+    images,
     mains,
     measures,
+    moments,
     residual,
 )
 from vqa_agent.hearing.spectrum import EMPTY_DB, Spectrograph
@@ -144,6 +147,32 @@ class TestAmplitudes:
         assert self.extremes(clean)[grid] > 12
 
 
+class TestCeiling:
+    @staticmethod
+    def of(wave: np.ndarray) -> ceiling.Ceiling:
+        return ceiling.ceiling(wave, float(np.mean(wave**2)))
+
+    def test_a_cut_wave_stays_near_its_ceiling_even_where_its_tops_are_uneven(self) -> None:
+        clean = sounds.music(1.0, channels=1)[0]
+        cut = np.clip(clean, *np.quantile(clean, [0.05, 0.95])).astype(np.float32)
+        uneven = cut + np.float32(0.03 * cut.max()) * second() / np.float32(0.05)
+        near_over_way = len(ceiling.QUANTILES) + len(ceiling.ALIKE) + 2
+        assert self.of(uneven).measures[near_over_way] > self.of(clean).measures[near_over_way] + 0.5
+
+    def test_gain_moves_the_ceiling_alone(self) -> None:
+        loud, quiet = (self.of(sounds.music(1.0, channels=1)[0] * np.float32(gain)) for gain in (1.0, 0.25))
+        assert loud.measures == pytest.approx(quiet.measures, abs=0.01)
+        assert loud.tops - quiet.tops == pytest.approx(12.04, abs=0.01)
+
+    def test_the_same_ceiling_second_after_second_shows(self) -> None:
+        level = np.array([0.0, -3.0, 0.0, -0.1, -9.0, -0.2], np.float32)
+        tops = np.stack([level * 0 - 6, level - 6], axis=1)
+        (below, middle, same), (other_below, _, other_same) = ceiling.around(tops, 1).reshape(2, 3)
+        assert (below, middle, same) == (0, 0, 1)
+        assert other_below == pytest.approx(-3)
+        assert other_same == pytest.approx(4 / 6)
+
+
 class TestResidual:
     def test_a_click_stands_alone_and_a_stroke_does_not(self) -> None:
         clean = sounds.speech(1.0, channels=1)[0]
@@ -162,6 +191,50 @@ class TestResidual:
         holed[20_000:20_400] = 0
         hole = residual.LOUDEST + len(residual.COUNTED_DB)
         assert residual.unforeseen(holed, float(np.mean(wave**2))).measures[hole] > 0
+
+
+class TestImages:
+    @pytest.mark.parametrize("hold", [3, 5, 8])
+    def test_held_samples_mirror_the_spectrum_where_they_must(self, hold: int) -> None:
+        clean = sounds.speech(1.0, channels=1)[0]
+        held = np.repeat(clean[::hold], hold)[:RATE]
+        told, other = images.images(held), images.images(clean)
+        assert told[0] > 0.3 > other[0] + 0.1
+        place = float(told[5]) * 2 * hold
+        assert place == pytest.approx(round(place), abs=0.01)
+
+    def test_a_gain_changes_nothing(self) -> None:
+        clean = sounds.music(1.0, channels=1)[0]
+        assert images.images(clean) == pytest.approx(images.images(clean * np.float32(0.1)), rel=0.01, abs=0.01)
+
+
+class TestMoments:
+    @staticmethod
+    def told(wave: np.ndarray) -> np.ndarray:
+        power = float(np.mean(wave**2))
+        return moments.moments(wave, residual.unforeseen(wave, power), power)
+
+    def test_a_faint_click_stands_out_of_a_voices_pulses(self) -> None:
+        clean = sounds.speech(1.0, channels=1)[0]
+        clicked = clean.copy()
+        clicked[24_000] += 0.2
+        assert (self.told(clicked)[[0, 6]] > self.told(clean)[[0, 6]] + 6).all()
+        assert self.told(clicked)[[1, 7]] == pytest.approx(self.told(clean)[[1, 7]], abs=0.5)
+
+    def test_a_click_that_a_codec_spread_is_a_burst(self) -> None:
+        clean = sounds.speech(1.0, channels=1)[0]
+        spread = clean.copy()
+        spread[24_000:24_400] += np.random.default_rng(1).normal(0, 0.1, 400).astype(np.float32)
+        assert self.told(spread)[12] > self.told(clean)[12] + 6
+
+    def test_a_stuck_converter_is_still(self) -> None:
+        clean = sounds.music(1.0, channels=1)[0]
+        stuck = clean.copy()
+        stuck[20_000:20_096] = stuck[20_000]
+        longest, runs = self.told(stuck)[-2:]
+        assert longest == pytest.approx(np.log1p(2.0), abs=0.02)
+        assert runs == pytest.approx(np.log1p(1))
+        assert self.told(clean)[-1] == 0
 
 
 class TestSegments:

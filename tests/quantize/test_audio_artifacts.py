@@ -10,6 +10,7 @@ pytest.importorskip("scipy", reason="the extra [quantize] is not installed")
 from quantize.audio_artifacts import audibility, chain, defects, negatives, unseen
 from quantize.audio_artifacts.scoring import (
     LABELS,
+    Lasting,
     balanced_accuracy,
     decide,
     fit_thresholds,
@@ -174,8 +175,9 @@ class TestScoring:
         present = np.array([[1] * 6, [1] * 6, [0] * 6])
         data = {"clip": np.repeat([3, 4, 5], 6), "truth": np.zeros((18, len(CLASSES)), np.int8)}
         data["truth"][:, 1] = present.ravel()
+        data["severity"] = np.repeat([[10.0], [20.0], [np.nan]], 6, axis=0) * np.ones(len(CLASSES))
         found = np.full((18, len(CLASSES)), 0.01)
         found[:, 1] = np.where(sure.ravel(), 0.99, 0.5)
         share = lasting_found(data, found, dict.fromkeys(CLASSES, 2.0))
-        assert share["hiss"] == (2, 0.5)
-        assert share["hum"][0] == 0
+        assert share["hiss"] == Lasting(clips=2, found=0.5, severe=1.0)
+        assert share["hum"].clips == 0

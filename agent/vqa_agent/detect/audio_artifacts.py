@@ -55,14 +55,14 @@ class AudioArtifacts(Detector[AudioArtifactsSettings]):
     """Sees: hum of the mains, hiss, distortion (clipped, overdriven, too few bits, overflowed) and clicks.
 
     Formula: each second of each channel goes through a small INT8 network and boosted trees (one ONNX file), as its
-    band levels, what a linear predictor cannot foresee, flat tops, the distribution and grid of its values, and how
-    steadily it holds multiples of exactly 50 or 60 Hz; the noise floor, the mains, clicks and tops are also looked at
-    over the 5 s before and the 2 s after, so that an answer comes 2 s late. The model gives a probability for each
-    defect; `label` is the defect that exceeds its threshold by most, or none. The worst channel counts, the effects
-    channel (LFE) does not. An event needs more: odds that exceed the threshold's by `margin` (for distortion by 2.5
-    more, for hiss and for clicks by 0.5 less), in 5 of 8 seconds (in a file 3 of 5); and of hum, that the same
-    multiples of 50 or 60 Hz go on for 3 s, in the pauses too, at the phase and the level that they had, and at -55
-    dBFS or more.
+    band levels, what a linear predictor cannot foresee, flat tops, the distribution, grid and ceiling of its values,
+    mirror images in its spectrum, and how steadily it holds multiples of exactly 50 or 60 Hz; the noise floor, the
+    mains, clicks and tops are also looked at over the 5 s before and the 2 s after, so that an answer comes 2 s late.
+    The model gives a probability for each defect; `label` is the defect that exceeds its threshold by most, or none.
+    The worst channel counts, the effects channel (LFE) does not. An event needs more: odds that exceed the
+    threshold's by `margin` (for distortion by 2.5 more, for hiss and for clicks by 0.5 less), in 5 of 8 seconds (in a
+    file 3 of 5); and of hum, that the same multiples of 50 or 60 Hz go on for 3 s, in the pauses too, at the phase
+    and the level that they had, and at -55 dBFS or more.
 
     Settings: raise `margin` (natural log of the odds) to forgive more.
 

@@ -137,7 +137,8 @@ def steady_level(traces: Sequence[Trace], rise: float) -> float:
     # A whole hertz beside, as G1 is, turns back to the same phase each second, but not from window to window.
     short = np.angle(np.mean(phase[:, 1:] * np.conj(phase[:, :-1]), axis=(0, 1)))
     power = np.concatenate([trace.power for trace in traces])
-    low, high = np.quantile(power, (0.25, 0.9), axis=0)
+    ordered = np.sort(power, axis=0)
+    low, high = ordered[len(ordered) // 4], ordered[9 * len(ordered) // 10]
     steady = (np.abs(turn) >= COHERENT) & (np.abs(np.angle(turn)) <= 2 * np.pi * _drift)
     steady &= np.abs(short) <= 2 * np.pi * 0.5 * (traces[0].moments[1] - traces[0].moments[0])
     steady &= high <= low * 10 ** (rise / 10)

@@ -39,9 +39,12 @@ HOLE_DB = -25.0
 
 @dataclass(frozen=True, slots=True)
 class Residual:
-    """`wave` (n,) is the residual itself; `rows` (6, FRAMES) its course; `measures` (MEASURES,) what stands out."""
+    """`wave` (n,) is the residual itself; `course` (STEPS,) its envelope, `depth` (STEPS,) how far the sound dips below
+    what is beside, in dB; `rows` (6, FRAMES) what is shown of them; `measures` (MEASURES,) what stands out."""
 
     wave: NDArray[np.float32]
+    course: NDArray[np.float32]
+    depth: NDArray[np.float32]
     rows: NDArray[np.float32]
     measures: NDArray[np.float32]
 
@@ -53,20 +56,25 @@ ROWS = 6
 def unforeseen(wave: Samples, power: float) -> Residual:
     """The residual of `wave` (n,), whose mean square is `power`."""
     error = predict(wave)
-    envelope = _envelope(error) + np.float32(1e-6 * power**0.5 + 1e-8)
-    isolation = 20 * np.log10(envelope / _beside(envelope, np.maximum))
-    heard = _envelope(wave) + np.float32(1e-3 * power**0.5 + 1e-8)
-    depth = 20 * np.log10(heard / _beside(heard, np.minimum))
-    peaks = np.sort(_peaks(isolation))[::-1]
+    course = envelope(error) + least(power)
+    isolation = 20 * np.log10(course / beside(course, np.maximum))
+    heard = envelope(wave) + np.float32(1e-3 * power**0.5 + 1e-8)
+    depth = 20 * np.log10(heard / beside(heard, np.minimum))
+    alone = np.sort(peaks(isolation))[::-1]
     share = 10 * np.log10((float(np.mean(error**2)) + 1e-15) / (power + 1e-15))
-    jump = 20 * np.log10(envelope.max() / power**0.5)
-    counts = [np.log1p(np.count_nonzero(peaks > limit)) for limit in COUNTED_DB]
+    jump = 20 * np.log10(course.max() / power**0.5)
+    counts = [np.log1p(np.count_nonzero(alone > limit)) for limit in COUNTED_DB]
     holes = [np.log1p(np.count_nonzero(depth < HOLE_DB)), max(-60.0, float(depth.min()))]
-    measures = np.array([*peaks[:LOUDEST], *counts, *holes, share, jump, *_buzz(envelope)], np.float32)
-    level = 20 * np.log10(envelope.reshape(FRAMES, -1).mean(axis=1) / power**0.5)
+    measures = np.array([*alone[:LOUDEST], *counts, *holes, share, jump, *_buzz(course)], np.float32)
+    level = 20 * np.log10(course.reshape(FRAMES, -1).mean(axis=1) / power**0.5)
     dips = depth.reshape(FRAMES, -1).min(axis=1)
     rows = np.vstack([isolation.reshape(FRAMES, 4, -1).max(axis=2).T, level, np.maximum(dips, -60)])
-    return Residual(error, rows.astype(np.float32), measures)
+    return Residual(error, course, depth, rows.astype(np.float32), measures)
+
+
+def least(power: float) -> np.float32:
+    """What is added to an envelope, so that the silence between two sounds has a level, too."""
+    return np.float32(1e-6 * power**0.5 + 1e-8)
 
 
 def predict(wave: Samples) -> NDArray[np.float32]:
@@ -92,31 +100,31 @@ def predict(wave: Samples) -> NDArray[np.float32]:
     return error
 
 
-def _envelope(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+def envelope(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     """(STEPS,) greatest absolute value in each step. Along the first axis NumPy's maximum is a vector operation."""
     width = len(wave) // STEPS
     steps = np.ascontiguousarray(wave[: width * STEPS].reshape(STEPS, width).T)
     return np.asarray(np.abs(steps, out=steps).max(axis=0))
 
 
-def _buzz(envelope: NDArray[np.float32]) -> NDArray[np.float32]:
+def _buzz(course: NDArray[np.float32]) -> NDArray[np.float32]:
     """(BUZZ,) dB by which the envelope of the whole second pulses more at these frequencies than beside them."""
-    spectrum = np.fft.rfft(np.log(envelope))
+    spectrum = np.fft.rfft(np.log(course))
     power = spectrum.real**2 + spectrum.imag**2 + np.float32(1e-3)
     return np.asarray(10 * np.log10(power[BUZZ] / power[_around].mean(axis=1) + 1e-3), dtype=np.float32)
 
 
-def _beside(envelope: NDArray[np.float32], choose: np.ufunc) -> NDArray[np.float32]:
-    """(STEPS,) of the usual values before and after each moment, the one that `choose` takes."""
+def beside(course: NDArray[np.float32], choose: np.ufunc) -> NDArray[np.float32]:
+    """(steps,) of the usual values before and after each moment, the one that `choose` takes."""
     around = GUARD + BESIDE
-    padded = np.concatenate([envelope[around:0:-1], envelope, envelope[-2 : -around - 2 : -1]])
+    padded = np.concatenate([course[around:0:-1], course, course[-2 : -around - 2 : -1]])
     windows = np.lib.stride_tricks.sliding_window_view(padded, BESIDE)
     usual = np.partition(windows, BESIDE // 2, axis=1)[:, BESIDE // 2]
     after = GUARD + BESIDE + GUARD + 1
-    return np.asarray(choose(usual[:STEPS], usual[after : after + STEPS]), dtype=np.float32)
+    return np.asarray(choose(usual[: len(course)], usual[after : after + len(course)]), dtype=np.float32)
 
 
-def _peaks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def peaks(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """`values` where they are the greatest of their neighbours within `GUARD` steps, and 0 elsewhere."""
     padded = np.concatenate([np.repeat(values[:1], GUARD), values, np.repeat(values[-1:], GUARD)])
     greatest = np.max([padded[shift : shift + len(values)] for shift in range(2 * GUARD + 1)], axis=0)
