@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from vqa_agent.media import Picture
 
 NAME = "block_corruption"
 Planes = NDArray[np.uint8]
+BY_LOOK = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
+"""What is stored for each look of a clip."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,13 @@ def read_split(folder: Path, split: str, limit: int | None = None) -> list[ClipL
 def _read(path: Path) -> ClipLooks:
     with np.load(path) as stored:
         origin = json.loads(str(stored["origin"]))
-        names = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
-        return ClipLooks(path.stem, origin, *(stored[name] for name in names))
+        return ClipLooks(path.stem, origin, *(stored[name] for name in BY_LOOK))
+
+
+def few_looks(clip: ClipLooks, most: int) -> ClipLooks:
+    """`most` looks of a clip at most, evenly spread."""
+    chosen = np.unique(np.linspace(0, len(clip.picture) - 1, most).round().astype(int))
+    return replace(clip, **{name: getattr(clip, name)[chosen] for name in BY_LOOK})
 
 
 def read_field(place: Path) -> Iterator[ClipLooks]:
@@ -84,6 +92,9 @@ def read_field(place: Path) -> Iterator[ClipLooks]:
 Plan = list[tuple[ClipLooks, int]]
 """Looks of one shape that make a batch: a clip and the number of a look in it."""
 
+Batch = tuple[NDArray[np.float32], Planes, Planes]
+"""Planes as the network takes them, blocks and pictures."""
+
 
 def plan_batches(clips: list[ClipLooks], size: int, rng: np.random.Generator) -> list[Plan]:
     """Every look once, mixed over clips, in batches of one shape."""
@@ -96,7 +107,19 @@ def plan_batches(clips: list[ClipLooks], size: int, rng: np.random.Generator) ->
     return [plans[place] for place in rng.permutation(len(plans))]
 
 
-def assemble(plan: Plan, largest: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], Planes, Planes]:
+def assemble_ahead(plans: Iterable[Plan], largest: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """The batches of `plans` in turn, each made while the one before is used."""
+    with ThreadPoolExecutor(1) as beside:
+        coming: Future[Batch] | None = None
+        for plan in plans:
+            made, coming = coming, beside.submit(assemble, plan, largest, rng)
+            if made:
+                yield made.result()
+        if coming:
+            yield coming.result()
+
+
+def assemble(plan: Plan, largest: int, rng: np.random.Generator) -> Batch:
     """Planes as the network takes them, blocks and pictures of a batch, augmented.
 
     Pictures of more than `largest` cells are mostly cut to a random quarter, whose truth is that of its blocks: whole

@@ -24,13 +24,13 @@ from quantize.block_corruption import simulate as simulation
 from quantize.block_corruption.card import write_card
 from quantize.block_corruption.data import NAME, read_split
 from quantize.block_corruption.decide import Scored, Scores, event_score, open_session, score, votes
-from quantize.block_corruption.material import find_sources, split_of
 from quantize.block_corruption.truth import DAMAGED, DOUBTFUL
+from quantize.block_corruption.whole import recordings
 from quantize.bounds import by_source
 from quantize.cache import FOLDER
 from quantize.setup import read_config
 from vqa_agent.block_planes import block_planes, network_input
-from vqa_agent.capture import Source, open_source
+from vqa_agent.capture import open_source
 from vqa_agent.detect.block_corruption import BlockCorruption
 from vqa_agent.detect.interface import Profile
 from vqa_agent.event import State
@@ -188,15 +188,13 @@ def whole_recordings(media: Path, config: Mapping[str, Any]) -> dict[str, dict[s
     found: dict[str, dict[str, Any]] = {
         split: {"events": [], "hours": 0.0} for split in ("train", "validation", "test")
     }
-    for source in tqdm(list(find_sources(media, config["sources"]["damaged"])), desc="recordings", mininterval=10):
-        if source.path is None or source.kind == "stills":
-            continue
+    for split, source in tqdm(list(recordings(media, config["sources"])), desc="recordings", mininterval=10):
         pipeline = Pipeline(build_detectors(Profile.FILE, only=[NAME]), Profile.FILE)
-        with open_source(Source(name=source.name, url=str(source.path), live=False)) as capture:
+        with open_source(source) as capture:
             pictures = (sample for sample in capture.samples() if isinstance(sample, Picture))
             decisions = [decision for picture in pictures for decision in pipeline.feed(picture).decisions]
         decisions += pipeline.finish().decisions
-        entry = found[split_of(source, config["sources"])]
+        entry = found[split]
         entry["hours"] += pipeline.media_time / 3600
         entry["events"] += [f"{source.name} at {d.start:.1f} s" for d in decisions if d.state is State.CLOSED]
     return found

@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from quantize.block_corruption import coding, styles, truth
-from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _mirror, augment, picture_label
-from quantize.block_corruption.data import assemble, plan_batches, read_field, read_split
+from quantize.block_corruption import coding, styles, truth, whole
+from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _frame, _mirror, augment, picture_label
+from quantize.block_corruption.data import assemble_ahead, few_looks, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score, votes
 from quantize.block_corruption.drawn import DRAWINGS
+from quantize.block_corruption.framing import FRAMINGS, Framing
 from quantize.block_corruption.material import Library, Source, banner, find_sources, split_of
 from quantize.block_corruption.simulate import (
     CONFIG,
@@ -32,6 +33,7 @@ from vqa_agent.detect.block_corruption import worth
 from vqa_agent.errors import InputError
 from vqa_agent.media import Picture
 from vqa_agent.simulate import scenes
+from vqa_agent.simulate.encode import encode
 
 CONFIGURATION = read_config(CONFIG)
 LABELS = CONFIGURATION["labels"]
@@ -237,6 +239,16 @@ class TestMaterial:
         assert all((image[middle] == 90).all() for image in shown)
         assert all((image != 90).any(axis=2).mean() > 0.03 for image in shown)
 
+    @pytest.mark.parametrize("framing", FRAMINGS)
+    @pytest.mark.parametrize("size", [(240, 240), (320, 240), (424, 240)])
+    def test_framed_pictures_keep_their_size_and_look_otherwise(self, framing: Framing, size: tuple[int, int]) -> None:
+        across = np.linspace(40, 200, size[0]).astype(np.uint8)[None, :, None]
+        images = [np.broadcast_to(across + number, (size[1], size[0], 3)).copy() for number in range(13)]
+        shown = [list(framing(images, np.random.default_rng(seed))) for seed in range(4)]
+        assert {(len(clip), image.shape) for clip in shown for image in clip} == {(len(images), images[0].shape)}
+        changed = [max(cv2.absdiff(*pair).mean() for pair in zip(clip, images, strict=True)) for clip in shown]
+        assert np.median(changed) > 3
+
     @pytest.mark.parametrize("name", DRAWINGS)
     def test_drawings_move_and_have_their_size(self, name: str) -> None:
         images = list(DRAWINGS[name](np.random.default_rng(1), (160, 96), 12))
@@ -280,13 +292,29 @@ class TestSimulation:
         clips = read_split(tmp_path, "train")
         assert [len(clip.picture) for clip in clips] == [len(clip.planes) for clip in clips]
         rng = np.random.default_rng(0)
-        batches = [assemble(plan, 100, rng) for plan in plan_batches(clips, 4, rng)]
+        plans = plan_batches(clips, 4, rng)
+        batches = list(assemble_ahead(plans, 100, rng))
+        assert [len(planes) for planes, *_ in batches] == [len(plan) for plan in plans]
         assert sum(len(planes) for planes, *_ in batches) == sum(len(clip.picture) for clip in clips)
         for planes, blocks, pictures in batches:
             assert planes.dtype == np.float32
             assert 0 <= planes.min() <= planes.max() <= 1
             assert blocks.shape[1:] == tuple(-(-side // 4) for side in planes.shape[2:])
             assert set(np.unique(pictures)) <= {truth.CLEAN, truth.DAMAGED, truth.DOUBTFUL}
+
+    def test_whole_recordings_are_looked_at_as_the_agent_does(self, tmp_path: Path) -> None:
+        (tmp_path / "scenes").mkdir()
+        for name in ("one", "bear"):
+            encode(tmp_path / "scenes" / f"{name}.mp4", scenes.SCENES["action"](3.0, SIZE))
+        for split, source in (("train", "scenes/one"), ("validation", "scenes/bear")):
+            whole.make(tmp_path, tmp_path / "data", CONFIGURATION["sources"], split)
+            (clip,) = read_split(tmp_path / "data", f"whole_{split}")
+            assert clip.origin["source"] == source
+            assert len(clip.planes) == 15
+            assert not clip.picture.any()
+        few = few_looks(clip, 4)
+        np.testing.assert_array_equal(few.planes, clip.planes[[0, 5, 9, 14]])
+        assert len(few_looks(clip, 20).planes) == 15
 
     def test_labelled_pictures_of_the_field_are_taken_in(self, tmp_path: Path) -> None:
         for number, label in enumerate(["clean", "damaged", None]):
@@ -337,6 +365,18 @@ class TestAugmentation:
         exact = [number for number, name in enumerate(NAMES) if name != "activity"]
         np.testing.assert_allclose(ours[:, exact], theirs[:, exact], atol=1.1 / 255)
 
+    def test_a_pasted_picture_has_the_edges_that_it_would_have(self) -> None:
+        luma = np.full((64, 96), 80, np.uint8)
+        luma[16:48, 32:64] = 129
+        before = np.full((64, 96), 80, np.uint8)
+        picture = Picture(time=0.0, duration=0.04, luma=luma, previous=Picture(time=0, duration=0.04, luma=before))
+        theirs = network_input(block_planes(picture))
+        ours = theirs.copy()
+        ours[[*EDGES_ACROSS, *EDGES_DOWN]] = 0
+        _frame(ours, slice(2, 6), slice(4, 8), EDGES_ACROSS)
+        _frame(ours.swapaxes(1, 2), slice(4, 8), slice(2, 6), EDGES_DOWN)
+        np.testing.assert_allclose(ours, theirs, atol=1.1 / 255)
+
     def test_truth_stays_with_its_blocks(self) -> None:
         """Damaged blocks are told by their luma: whatever is done, each still has its label."""
         rng = np.random.default_rng(0)
@@ -380,7 +420,12 @@ class TestDecision:
     def test_the_threshold_lies_above_nearly_all_clean_clips(self) -> None:
         clips = [scored([0.1, 0.2, 0.7, 0.7]) for _ in range(39)] + [scored([0.1, 0.99, 0.99, 0.2])]
         odds = 0.7 / 0.3 * math.exp(MARGIN)
-        assert choose_threshold(clips, 2, 5) == pytest.approx(odds / (1 + odds))
+        assert choose_threshold(clips, [scored([0.6, 0.6])], 2, 5) == pytest.approx(odds / (1 + odds))
+
+    def test_the_threshold_lies_above_every_whole_recording(self) -> None:
+        recordings = [scored([0.1, 0.2, 0.1]) for _ in range(39)] + [scored([0.8, 0.8, 0.99])]
+        odds = 0.8 / 0.2 * math.exp(MARGIN)
+        assert choose_threshold([scored([0.7, 0.7])], recordings, 2, 5) == pytest.approx(odds / (1 + odds))
 
 
 def scored(values: list[float]) -> Scored:
