@@ -67,6 +67,8 @@ colours anywhere, a fifth with cuts or tiles, a fifth drawn, many starved): {ala
 
 {recordings}
 
+{transport}
+
 ### Against other ways to decide
 Events found in damaged clips, rule for files. A clip counts as damaged where three of five successive looks show it.
 
@@ -99,6 +101,14 @@ ImageNet), for research and training only; nothing of them is in this repository
 `quantize/block_corruption/drawn.py`.
 """
 
+TRANSPORT = """### Lost on the way, not encoded again
+Events that the agent finds in transport streams of `test` sources that lost packets. It knows which pictures may be
+damaged: those from a loss to the next whole key picture, for which it waives a part of the threshold.
+
+{table}
+
+False events in the same streams while they are whole or lost sound alone: {false}, in {hours:.2f} hours."""
+
 
 def write_card(report: Mapping[str, Any], folder: Path, models: Path) -> None:
     """card.md and its pictures into the model's folder."""
@@ -114,6 +124,7 @@ def write_card(report: Mapping[str, Any], folder: Path, models: Path) -> None:
         hours=form["false alarms"]["file"]["hours"],
         alarms=alarms,
         recordings=_recordings(report.get("recordings", {})),
+        transport=_transport(report["transport"]) if "transport" in report else "",
         baselines=_baselines(report["baselines"]),
         breakdown=_breakdown(report["breakdown"]),
         costs=_costs(report["costs"]),
@@ -156,6 +167,15 @@ def _recordings(recordings: Mapping[str, Any]) -> str:
         f"{found['hours']:.2f} hours" + (f" ({', '.join(found['events'])})" if found["events"] else "")
         for split, found in recordings.items()
     )
+
+
+def _transport(found: Mapping[str, Any]) -> str:
+    """What the agent finds in streams that lost packets, and what it takes for damage beside it."""
+    rows = [
+        [profile, *(_share(found[f"{profile}, {knows}"]) for knows in ("with", "without"))]
+        for profile in ("live", "file")
+    ]
+    return TRANSPORT.format(table=_table(["rule", "knowing", "not knowing"], rows), **found)
 
 
 def _breakdown(breakdown: Mapping[str, Any]) -> str:

@@ -26,6 +26,9 @@ MARGIN = 0.75
 
 LOWEST = 0.5
 
+LASTING = (3, 5)
+"""Damaged looks, of successive ones, from which a clip counts as damaged: what the live rule needs at the least."""
+
 VOTES = 2
 """Looks as which one counts at the most: one less than the live rule needs."""
 

@@ -21,9 +21,10 @@ from sklearn.metrics import f1_score, roc_auc_score
 from tqdm import tqdm
 
 from quantize.block_corruption import simulate as simulation
+from quantize.block_corruption import transport
 from quantize.block_corruption.card import write_card
 from quantize.block_corruption.data import NAME, read_split
-from quantize.block_corruption.decide import Scored, Scores, event_score, open_session, score, votes
+from quantize.block_corruption.decide import LASTING, Scored, Scores, event_score, open_session, score, votes
 from quantize.block_corruption.truth import DAMAGED, DOUBTFUL
 from quantize.block_corruption.whole import recordings
 from quantize.bounds import by_source
@@ -42,8 +43,6 @@ from vqa_agent.pipeline import Pipeline, build_detectors
 
 AREA_RULE = 0.07
 STEP_SECONDS = 0.2
-LASTING = (3, 5)
-"""Damaged looks, of successive ones, from which a clip counts as damaged: what the live rule needs at the least."""
 FRACTIONS = ((0.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01))
 """Shares of damaged blocks, in a clip's worst look, by which recall is told."""
 
@@ -225,8 +224,9 @@ def measure(media: Path, data: Path, fp32: Path, models: Path) -> dict[str, Any]
             }
         print(label, report["forms"][label], report["costs"][label], flush=True)
     if models == MODELS:
-        report["recordings"] = whole_recordings(media, read_config(simulation.CONFIG))
-        print(report["recordings"], flush=True)
+        config = read_config(simulation.CONFIG)
+        report |= {"recordings": whole_recordings(media, config), "transport": transport.measure(media, config)}
+        print(report["recordings"], report["transport"], flush=True)
     return report
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from quantize.block_corruption import coding, styles, truth, whole
+from quantize.block_corruption import coding, styles, transport, truth, whole
 from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _frame, _mirror, augment, picture_label
 from quantize.block_corruption.data import assemble_ahead, few_looks, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score, votes
@@ -32,7 +32,7 @@ from vqa_agent.block_planes import NAMES, block_planes, network_input
 from vqa_agent.detect.block_corruption import worth
 from vqa_agent.errors import InputError
 from vqa_agent.media import Picture
-from vqa_agent.simulate import scenes
+from vqa_agent.simulate import scenes, sounds
 from vqa_agent.simulate.encode import encode
 
 CONFIGURATION = read_config(CONFIG)
@@ -337,6 +337,46 @@ class TestSimulation:
     def test_no_clips_is_said_plainly(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="there are none"):
             read_split(tmp_path, "train")
+
+
+@pytest.fixture(scope="module")
+def whole_stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("transport") / "whole.ts"
+    return encode(
+        path, scenes.SCENES["action"](3.0, SIZE), sounds.tone(3.0), video_codec="mpeg2video", audio_codec="mp2"
+    )
+
+
+class TestTransport:
+    def packets(self, path: Path) -> list[bytes]:
+        data = path.read_bytes()
+        return [data[start : start + coding.PACKET] for start in range(0, len(data), coding.PACKET)]
+
+    @pytest.mark.parametrize("pid", [transport.VIDEO, transport.SOUND])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_packets_of_one_track_are_lost_in_the_middle(
+        self, pid: int, seed: int, whole_stream: Path, tmp_path: Path
+    ) -> None:
+        all_packets = self.packets(whole_stream)
+        kept = self.packets(transport.lose(whole_stream, pid, np.random.default_rng(seed), tmp_path / "lost.ts"))
+        (first, *_), (last, *_) = (
+            [number for number, pair in enumerate(pairs) if pair[0] != pair[1]]
+            for pairs in (
+                list(zip(all_packets, kept, strict=False)),
+                list(zip(all_packets[::-1], kept[::-1], strict=False)),
+            )
+        )
+        assert len(kept) < len(all_packets)
+        assert min(first, last) > len(all_packets) // 5
+        others = [
+            [packet for packet in each if (packet[1] & 31) << 8 | packet[2] != pid] for each in (all_packets, kept)
+        ]
+        assert others[0] == others[1]
+
+    def test_what_is_lost_is_seen_as_damage(self, whole_stream: Path, tmp_path: Path) -> None:
+        lost = transport.lose(whole_stream, transport.VIDEO, np.random.default_rng(2), tmp_path / "lost.ts")
+        assert not transport.damaged_looks(whole_stream, whole_stream, LABELS).any()
+        assert transport.damaged_looks(lost, whole_stream, LABELS).any()
 
 
 class TestAugmentation:
