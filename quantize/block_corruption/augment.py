@@ -21,13 +21,8 @@ STILL, PASTED, MIRRORED, BRIGHTENED, RECOLOURED = 0.25, 0.25, 0.5, 0.5, 0.2
 CHANGE = NAMES.index("change")
 SIGNED = NAMES.index("signed change")
 COLOUR = [NAMES.index("cb"), NAMES.index("cr")]
-LUMA = NAMES.index("luma")
-STEP = 16 / 255
-"""Of a step's square root in code values, in a plane."""
 EDGES_ACROSS = [NAMES.index(name) for name in ("step on the grid across", "step of the change on the grid across")]
 EDGES_DOWN = [NAMES.index(name) for name in ("step on the grid down", "step of the change on the grid down")]
-OFF_GRID = 1
-"""Planes after those of steps on the grid come those of steps elsewhere."""
 ROOTS = [number for number, name in enumerate(NAMES) if name not in ("luma", "cb", "cr", "signed change")]
 """Planes that hold the square root of a difference."""
 
@@ -60,22 +55,9 @@ def _paste(planes: Input, blocks: Labels, pictures: Labels, number: int, rng: np
     rows, columns = (_span(side, rng) for side in blocks.shape[1:])
     down, across = (slice(MAP_CELLS * span.start, MAP_CELLS * span.stop) for span in (rows, columns))
     planes[number, :, down, across] = planes[other, :, down, across]
-    off_grid = OFF_GRID * int(rng.integers(2))
-    _frame(planes[number], down, across, [plane + off_grid for plane in EDGES_ACROSS])
-    _frame(planes[number].swapaxes(1, 2), across, down, [plane + off_grid for plane in EDGES_DOWN])
     blocks[number, rows, columns] = blocks[other, rows, columns]
     both_clean = pictures[number] == CLEAN and pictures[other] == CLEAN
     return CLEAN if both_clean else int(picture_label(blocks[number : number + 1])[0])
-
-
-def _frame(planes: Input, along: slice, span: slice, edges: list[int]) -> None:
-    """The steps at both ends of a `span` of columns, in the rows `along` of (16, rows, columns) planes, in place."""
-    for place in (span.start, span.stop):
-        if not 0 < place < planes.shape[2]:
-            continue
-        for source, gain, edge in ((LUMA, 1.0, edges[0]), (SIGNED, 0.5, edges[1])):
-            step = 255 * gain * np.abs(planes[source, along, place] - planes[source, along, place - 1])
-            planes[edge, along, place] = np.minimum(1, STEP * np.sqrt(step))
 
 
 def _span(side: int, rng: np.random.Generator) -> slice:

@@ -43,10 +43,9 @@ interlaced. Damage: datagrams of seven transport packets lost in bursts, bits fl
 decoded with and without concealment; or drawn (displaced, flat, dead, stale, tinted, shifted and repeated blocks, wrong
 coefficients, means that drift, noise, residuals on a wrong prediction; opaque or mixed with the picture). About half of
 it was scaled and encoded again. Clean pictures went the same way. Drawn material that looks like damage and is none
-(mosaics, LED walls, pixel art, screens, confetti, rain, water, crowds, text), graphics laid over pictures (captions,
-banners, running text, pixelated faces, pictures in pictures) and pictures in frames (bars, windows, split screens,
-pages that scroll) are part of the clean side, and so are eight looks at each whole recording of trained sources. In
-training, a quarter of the looks knows nothing of the picture before.
+(mosaics, LED walls, pixel art, screens, confetti, rain, water, crowds, text) and graphics laid over pictures (captions,
+banners, running text, pixelated faces, pictures in pictures) are part of the clean side. In training, a quarter of the
+looks knows nothing of the picture before.
 
 Truth is the difference to the clean decode of the same picture, the least over pictures around it and small
 displacements; doubtful blocks are left out.

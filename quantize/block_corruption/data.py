@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ from vqa_agent.media import Picture
 
 NAME = "block_corruption"
 Planes = NDArray[np.uint8]
-BY_LOOK = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
-"""What is stored for each look of a clip."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,8 @@ def read_split(folder: Path, split: str, limit: int | None = None) -> list[ClipL
 def _read(path: Path) -> ClipLooks:
     with np.load(path) as stored:
         origin = json.loads(str(stored["origin"]))
-        return ClipLooks(path.stem, origin, *(stored[name] for name in BY_LOOK))
-
-
-def few_looks(clip: ClipLooks, most: int) -> ClipLooks:
-    """`most` looks of a clip at most, evenly spread."""
-    chosen = np.unique(np.linspace(0, len(clip.picture) - 1, most).round().astype(int))
-    return replace(clip, **{name: getattr(clip, name)[chosen] for name in BY_LOOK})
+        names = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
+        return ClipLooks(path.stem, origin, *(stored[name] for name in names))
 
 
 def read_field(place: Path) -> Iterator[ClipLooks]:

@@ -25,15 +25,7 @@ from tqdm import tqdm
 
 from quantize.block_corruption import simulate as simulation
 from quantize.block_corruption import whole
-from quantize.block_corruption.data import (
-    NAME,
-    ClipLooks,
-    assemble_ahead,
-    few_looks,
-    plan_batches,
-    read_field,
-    read_split,
-)
+from quantize.block_corruption.data import NAME, ClipLooks, assemble_ahead, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import USUAL, choose_threshold, score
 from quantize.block_corruption.network import BlockNetwork, Probabilities, build
 from quantize.block_corruption.simulate import CONFIG
@@ -47,9 +39,6 @@ from vqa_agent.block_planes import NAMES, network_input
 from vqa_agent.detect.block_corruption import BlockCorruption
 from vqa_agent.detect.interface import Profile
 from vqa_agent.infer import MODELS
-
-GENTLER = 0.5
-"""Share of the learning rate where training begins with an earlier network."""
 
 
 def loss_of(network: BlockNetwork, planes: Tensor, blocks: Tensor, pictures: Tensor, config: dict[str, Any]) -> Tensor:
@@ -174,23 +163,20 @@ def make(
             simulation.make(media, data, split)
         for split in ("train", "validation"):
             whole.make(media, data, config["sources"], split)
-    recordings = read_split(data, whole.TRAIN)
     clips = [
         *(clip for split in simulation.TRAINING for clip in read_split(data, split)),
-        *(few_looks(clip, config["data"]["clean_looks"]["clean"]) for clip in recordings),
         *(read_field(samples) if samples else ()),
     ]
     network = build(config["network"]).to(memory_format=torch.channels_last)
     if start:
         network.load_state_dict(torch.load(start, weights_only=True)["network"], strict=False)
-        config["training"]["learning_rate"] *= GENTLER
     train(network, clips, config, checkpoint or data / "checkpoint.pt", minutes)
     fp32 = data / f"{NAME}.onnx"
     export(network, fp32)
     out = models / NAME / f"{NAME}.onnx"
     quantize_int8(fp32, out, calibration(clips, config["training"]["calibration"], rng))
     hard = [*read_split(data, "validation"), *read_split(data, "clean_validation")]
-    recordings += read_split(data, whole.VALIDATION)
+    recordings = [*read_split(data, whole.TRAIN), *read_split(data, whole.VALIDATION)]
     rule = BlockCorruption.rules[Profile.FILE]
     assert rule.count is not None
     assert rule.looks is not None

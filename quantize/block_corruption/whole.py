@@ -1,7 +1,7 @@
 """Whole clean recordings at their own size, as the agent looks at them.
 
-Some looks of those that are trained on count as clean; all looks of these and of the validation sources have a say in
-the threshold. Made anew where they are missing, one .npz file each, as those of the simulated clips.
+They have a say in the threshold: those of the trained sources, too, because there are few. One .npz file each, as those
+of the simulated clips.
 """
 
 from __future__ import annotations

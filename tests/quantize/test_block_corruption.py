@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from quantize.block_corruption import coding, styles, transport, truth, whole
-from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _frame, _mirror, augment, picture_label
-from quantize.block_corruption.data import assemble_ahead, few_looks, plan_batches, read_field, read_split
+from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _mirror, augment, picture_label
+from quantize.block_corruption.data import assemble_ahead, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score, votes
 from quantize.block_corruption.drawn import DRAWINGS
-from quantize.block_corruption.framing import FRAMINGS, Framing
 from quantize.block_corruption.material import Library, Source, banner, find_sources, split_of
 from quantize.block_corruption.simulate import (
     CONFIG,
@@ -239,16 +238,6 @@ class TestMaterial:
         assert all((image[middle] == 90).all() for image in shown)
         assert all((image != 90).any(axis=2).mean() > 0.03 for image in shown)
 
-    @pytest.mark.parametrize("framing", FRAMINGS)
-    @pytest.mark.parametrize("size", [(240, 240), (320, 240), (424, 240)])
-    def test_framed_pictures_keep_their_size_and_look_otherwise(self, framing: Framing, size: tuple[int, int]) -> None:
-        across = np.linspace(40, 200, size[0]).astype(np.uint8)[None, :, None]
-        images = [np.broadcast_to(across + number, (size[1], size[0], 3)).copy() for number in range(13)]
-        shown = [list(framing(images, np.random.default_rng(seed))) for seed in range(4)]
-        assert {(len(clip), image.shape) for clip in shown for image in clip} == {(len(images), images[0].shape)}
-        changed = [max(cv2.absdiff(*pair).mean() for pair in zip(clip, images, strict=True)) for clip in shown]
-        assert np.median(changed) > 3
-
     @pytest.mark.parametrize("name", DRAWINGS)
     def test_drawings_move_and_have_their_size(self, name: str) -> None:
         images = list(DRAWINGS[name](np.random.default_rng(1), (160, 96), 12))
@@ -312,9 +301,6 @@ class TestSimulation:
             assert clip.origin["source"] == source
             assert len(clip.planes) == 15
             assert not clip.picture.any()
-        few = few_looks(clip, 4)
-        np.testing.assert_array_equal(few.planes, clip.planes[[0, 5, 9, 14]])
-        assert len(few_looks(clip, 20).planes) == 15
 
     def test_labelled_pictures_of_the_field_are_taken_in(self, tmp_path: Path) -> None:
         for number, label in enumerate(["clean", "damaged", None]):
@@ -404,18 +390,6 @@ class TestAugmentation:
         # Activity looks up and left, mirrored up and right.
         exact = [number for number, name in enumerate(NAMES) if name != "activity"]
         np.testing.assert_allclose(ours[:, exact], theirs[:, exact], atol=1.1 / 255)
-
-    def test_a_pasted_picture_has_the_edges_that_it_would_have(self) -> None:
-        luma = np.full((64, 96), 80, np.uint8)
-        luma[16:48, 32:64] = 129
-        before = np.full((64, 96), 80, np.uint8)
-        picture = Picture(time=0.0, duration=0.04, luma=luma, previous=Picture(time=0, duration=0.04, luma=before))
-        theirs = network_input(block_planes(picture))
-        ours = theirs.copy()
-        ours[[*EDGES_ACROSS, *EDGES_DOWN]] = 0
-        _frame(ours, slice(2, 6), slice(4, 8), EDGES_ACROSS)
-        _frame(ours.swapaxes(1, 2), slice(4, 8), slice(2, 6), EDGES_DOWN)
-        np.testing.assert_allclose(ours, theirs, atol=1.1 / 255)
 
     def test_truth_stays_with_its_blocks(self) -> None:
         """Damaged blocks are told by their luma: whatever is done, each still has its label."""
