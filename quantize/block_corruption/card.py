@@ -106,7 +106,8 @@ damaged: those from a loss to the next whole key picture, for which it waives a 
 
 {table}
 
-False events in the same streams while they are whole or lost sound alone: {false}, in {hours:.2f} hours."""
+False events in these streams, which are as hard as the clips above, while they are whole, lost sound alone, or show
+nothing of what they lost: {false}, in {hours:.2f} hours."""
 
 
 def write_card(report: Mapping[str, Any], folder: Path, models: Path) -> None:
