@@ -14,13 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from quantize.block_corruption.coding import DATAGRAM, PACKET, RATE, draw_coding
 from quantize.block_corruption.decide import LASTING, event_score
 from quantize.block_corruption.material import Library, draw
 from quantize.block_corruption.simulate import to_planes
-from quantize.block_corruption.truth import DAMAGED, Planes, find_damage
+from quantize.block_corruption.truth import CLEAN, DAMAGED, Planes, find_damage
 from quantize.bounds import by_source
 from vqa_agent.capture import Source, open_source
 from vqa_agent.detect.interface import Profile
@@ -31,6 +32,8 @@ from vqa_agent.simulate import sounds
 from vqa_agent.simulate.encode import encode
 
 CLIPS, PICTURES = 80, 150
+LOOKS = 5
+"""Pictures from look to look of the agent."""
 VIDEO, SOUND = 256, 257
 """PIDs that FFmpeg's multiplexer gives."""
 BEGIN, END = 0.35, 0.65
@@ -79,11 +82,11 @@ def _case(library: Library, rng: np.random.Generator, folder: Path, config: Mapp
     path = folder / "whole.ts"
     encode(path, clip.images, tone, video_codec=coding.encoder, audio_codec="mp2", options=coding.options)
     lost, silent = (lose(path, pid, rng, folder / f"{pid}.ts") for pid in (VIDEO, SOUND))
-    truth = damaged_looks(lost, path, config["labels"])
-    clean = [path, silent] if truth.any() else [path, silent, lost]
+    truth = what_it_shows(lost, path, config["labels"])
+    clean = [path, silent, *([lost] if (truth == CLEAN).all() else [])]
     return Case(
         source=clip.source,
-        lasting=event_score(truth, *LASTING) > 0,
+        lasting=event_score((truth[::LOOKS] == DAMAGED).astype(float), *LASTING) > 0,
         found={(profile, knows): opens(lost, profile, knows) for profile, knows in product(Profile, (False, True))},
         false=sum(opens(each, Profile.FILE) for each in clean),
         clean_seconds=len(clean) * len(clip.images) / float(RATE),
@@ -111,15 +114,16 @@ def pictures(path: Path) -> Iterator[Picture]:
         yield from (sample for sample in capture.samples() if isinstance(sample, Picture))
 
 
-def damaged_looks(lost: Path, whole: Path, labels: Mapping[str, float]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """(n,) 1 for those of five looks a second that show damage."""
+def what_it_shows(lost: Path, whole: Path, labels: Mapping[str, float]) -> NDArray[np.uint8]:
+    """(n,) whether each picture of a stream that lost something is damaged, clean, or doubtful."""
     clean: list[Planes] = [to_planes(picture.frame) for picture in pictures(whole)]
-    looks = []
-    for number, picture in enumerate(pictures(lost)):
-        place = round(picture.time * float(RATE))
-        if number % 5 == 0 and place < len(clean):
-            looks.append(find_damage(to_planes(picture.frame), clean, place, labels).picture == DAMAGED)
-    return np.array(looks, np.float64)
+    shown = []
+    for picture in pictures(lost):
+        planes, place = to_planes(picture.frame), round(picture.time * float(RATE))
+        if place < len(clean):
+            same = np.array_equal(planes.luma, clean[place].luma)
+            shown.append(CLEAN if same else find_damage(planes, clean, place, labels).picture)
+    return np.array(shown, np.uint8)
 
 
 def opens(path: Path, profile: Profile, knows: bool = True) -> bool:

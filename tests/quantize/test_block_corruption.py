@@ -361,8 +361,8 @@ class TestTransport:
 
     def test_what_is_lost_is_seen_as_damage(self, whole_stream: Path, tmp_path: Path) -> None:
         lost = transport.lose(whole_stream, transport.VIDEO, np.random.default_rng(2), tmp_path / "lost.ts")
-        assert not transport.damaged_looks(whole_stream, whole_stream, LABELS).any()
-        assert transport.damaged_looks(lost, whole_stream, LABELS).any()
+        assert (transport.what_it_shows(whole_stream, whole_stream, LABELS) == truth.CLEAN).all()
+        assert (transport.what_it_shows(lost, whole_stream, LABELS) == truth.DAMAGED).any()
 
 
 class TestAugmentation:
