@@ -55,6 +55,7 @@ class Picture:
 
     `luma` is (height, width), uint8 for 8-bit and uint16 for deeper material, a view of the decoder's own memory
     where the pixel format allows. `chroma` planes are (height', width'), sub-sampled as coded, or absent.
+    `corrupt`: the decoder marked or concealed it; `doubtful`: that, or what it may be predicted from was damaged.
     `previous` is the picture decoded before this one in the same run of pictures; its own `previous` is cut, so that
     memory does not grow.
     """
@@ -73,6 +74,7 @@ class Picture:
         key: bool = False,
         interlaced: bool = False,
         corrupt: bool = False,
+        doubtful: bool = False,
         frame: Any = None,
     ) -> None:
         self.time = time
@@ -85,6 +87,7 @@ class Picture:
         self.key = key
         self.interlaced = interlaced
         self.corrupt = corrupt
+        self.doubtful = doubtful
         self.frame = frame
         self.measures: dict[Any, Any] = {}
         self.previous = previous

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,9 @@ def read_field(place: Path) -> Iterator[ClipLooks]:
 Plan = list[tuple[ClipLooks, int]]
 """Looks of one shape that make a batch: a clip and the number of a look in it."""
 
+Batch = tuple[NDArray[np.float32], Planes, Planes]
+"""Planes as the network takes them, blocks and pictures."""
+
 
 def plan_batches(clips: list[ClipLooks], size: int, rng: np.random.Generator) -> list[Plan]:
     """Every look once, mixed over clips, in batches of one shape."""
@@ -96,7 +100,19 @@ def plan_batches(clips: list[ClipLooks], size: int, rng: np.random.Generator) ->
     return [plans[place] for place in rng.permutation(len(plans))]
 
 
-def assemble(plan: Plan, largest: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], Planes, Planes]:
+def assemble_ahead(plans: Iterable[Plan], largest: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """The batches of `plans` in turn, each made while the one before is used."""
+    with ThreadPoolExecutor(1) as beside:
+        coming: Future[Batch] | None = None
+        for plan in plans:
+            made, coming = coming, beside.submit(assemble, plan, largest, rng)
+            if made:
+                yield made.result()
+        if coming:
+            yield coming.result()
+
+
+def assemble(plan: Plan, largest: int, rng: np.random.Generator) -> Batch:
     """Planes as the network takes them, blocks and pictures of a batch, augmented.
 
     Pictures of more than `largest` cells are mostly cut to a random quarter, whose truth is that of its blocks: whole

@@ -18,12 +18,16 @@ USUAL = (135, 240)
 """Cells of a usual look: 1080p."""
 
 SPARED = 0.95
-"""Share of the clean validation clips that must stay below. Graphics, transitions and drawings make them hard."""
+"""Share of the clean clips that must stay below. Graphics, transitions and drawings make them hard; of whole recordings
+as they are, all must."""
 
 MARGIN = 0.75
 """Logits by which the threshold lies above that, because the clips are minutes, not days."""
 
 LOWEST = 0.5
+
+LASTING = (3, 5)
+"""Damaged looks, of successive ones, from which a clip counts as damaged: what the live rule needs at the least."""
 
 VOTES = 2
 """Looks as which one counts at the most: one less than the live rule needs."""
@@ -78,10 +82,13 @@ def event_score(values: Scores, count: int, looks: int) -> float:
     return float(max((window[-count] for window in windows if len(window) >= count), default=0.0))
 
 
-def choose_threshold(scored: list[Scored], count: int, looks: int) -> float:
-    """Above what nearly all clean clips reach as an event of plain looks, with a margin; at least one half. A look that
-    counts as more lies above it by twice as much."""
-    reached = [event_score(each.picture[~each.clip.damaged_version], count, looks) for each in scored]
-    worst = float(np.clip(np.quantile(reached, SPARED), 1e-6, 1 - 1e-6))
+def choose_threshold(hard: list[Scored], recordings: list[Scored], count: int, looks: int) -> float:
+    """Above what nearly all hard clean clips and all recordings reach as an event of plain looks, with a margin; at
+    least one half. A look that counts as more lies above it by twice as much."""
+    reached, usual = (
+        [event_score(each.picture[~each.clip.damaged_version], count, looks) for each in scored]
+        for scored in (hard, recordings)
+    )
+    worst = float(np.clip(max(np.quantile(reached, SPARED), *usual), 1e-6, 1 - 1e-6))
     logit = np.log(worst / (1 - worst)) + MARGIN
     return max(LOWEST, float(1 / (1 + np.exp(-logit))))

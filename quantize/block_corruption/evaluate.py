@@ -21,16 +21,17 @@ from sklearn.metrics import f1_score, roc_auc_score
 from tqdm import tqdm
 
 from quantize.block_corruption import simulate as simulation
+from quantize.block_corruption import transport
 from quantize.block_corruption.card import write_card
 from quantize.block_corruption.data import NAME, read_split
-from quantize.block_corruption.decide import Scored, Scores, event_score, open_session, score, votes
-from quantize.block_corruption.material import find_sources, split_of
+from quantize.block_corruption.decide import LASTING, Scored, Scores, event_score, open_session, score, votes
 from quantize.block_corruption.truth import DAMAGED, DOUBTFUL
+from quantize.block_corruption.whole import recordings
 from quantize.bounds import by_source
 from quantize.cache import FOLDER
 from quantize.setup import read_config
 from vqa_agent.block_planes import block_planes, network_input
-from vqa_agent.capture import Source, open_source
+from vqa_agent.capture import open_source
 from vqa_agent.detect.block_corruption import BlockCorruption
 from vqa_agent.detect.interface import Profile
 from vqa_agent.event import State
@@ -42,8 +43,6 @@ from vqa_agent.pipeline import Pipeline, build_detectors
 
 AREA_RULE = 0.07
 STEP_SECONDS = 0.2
-LASTING = (3, 5)
-"""Damaged looks, of successive ones, from which a clip counts as damaged: what the live rule needs at the least."""
 FRACTIONS = ((0.0, 0.02), (0.02, 0.1), (0.1, 0.3), (0.3, 1.01))
 """Shares of damaged blocks, in a clip's worst look, by which recall is told."""
 
@@ -188,15 +187,13 @@ def whole_recordings(media: Path, config: Mapping[str, Any]) -> dict[str, dict[s
     found: dict[str, dict[str, Any]] = {
         split: {"events": [], "hours": 0.0} for split in ("train", "validation", "test")
     }
-    for source in tqdm(list(find_sources(media, config["sources"]["damaged"])), desc="recordings", mininterval=10):
-        if source.path is None or source.kind == "stills":
-            continue
+    for split, source in tqdm(list(recordings(media, config["sources"])), desc="recordings", mininterval=10):
         pipeline = Pipeline(build_detectors(Profile.FILE, only=[NAME]), Profile.FILE)
-        with open_source(Source(name=source.name, url=str(source.path), live=False)) as capture:
+        with open_source(source) as capture:
             pictures = (sample for sample in capture.samples() if isinstance(sample, Picture))
             decisions = [decision for picture in pictures for decision in pipeline.feed(picture).decisions]
         decisions += pipeline.finish().decisions
-        entry = found[split_of(source, config["sources"])]
+        entry = found[split]
         entry["hours"] += pipeline.media_time / 3600
         entry["events"] += [f"{source.name} at {d.start:.1f} s" for d in decisions if d.state is State.CLOSED]
     return found
@@ -227,8 +224,9 @@ def measure(media: Path, data: Path, fp32: Path, models: Path) -> dict[str, Any]
             }
         print(label, report["forms"][label], report["costs"][label], flush=True)
     if models == MODELS:
-        report["recordings"] = whole_recordings(media, read_config(simulation.CONFIG))
-        print(report["recordings"], flush=True)
+        config = read_config(simulation.CONFIG)
+        report |= {"recordings": whole_recordings(media, config), "transport": transport.measure(media, config)}
+        print(report["recordings"], report["transport"], flush=True)
     return report
 
 

@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from quantize.block_corruption import simulate as simulation
-from quantize.block_corruption.data import NAME, ClipLooks, assemble, plan_batches, read_field, read_split
+from quantize.block_corruption import whole
+from quantize.block_corruption.data import NAME, ClipLooks, assemble_ahead, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import USUAL, choose_threshold, score
 from quantize.block_corruption.network import BlockNetwork, Probabilities, build
 from quantize.block_corruption.simulate import CONFIG
@@ -67,12 +68,13 @@ def train(
         plans = plan_batches(clips, settings["batch"], rng)
         network.train()
         losses, started = [], time.monotonic()
-        for number, plan in enumerate(tqdm(plans, desc=f"epoch {epoch + 1}", mininterval=10)):
+        batches = assemble_ahead(plans, settings["largest"], rng)
+        for number, batch in enumerate(tqdm(batches, f"epoch {epoch + 1}", len(plans), mininterval=10)):
             now = spent + time.monotonic() - started
             share = max((epoch + number / len(plans)) / settings["epochs"], now / (60 * minutes))
             for group in optimiser.param_groups:
                 group["lr"] = settings["learning_rate"] * _rate(share)
-            losses.append(_step(network, optimiser, assemble(plan, settings["largest"], rng), settings))
+            losses.append(_step(network, optimiser, batch, settings))
             if now > 60 * minutes:
                 break
         spent += time.monotonic() - started
@@ -159,6 +161,8 @@ def make(
     if simulate:
         for split in (*simulation.TRAINING, "validation", "clean_validation"):
             simulation.make(media, data, split)
+        for split in ("train", "validation"):
+            whole.make(media, data, config["sources"], split)
     clips = [
         *(clip for split in simulation.TRAINING for clip in read_split(data, split)),
         *(read_field(samples) if samples else ()),
@@ -171,11 +175,12 @@ def make(
     export(network, fp32)
     out = models / NAME / f"{NAME}.onnx"
     quantize_int8(fp32, out, calibration(clips, config["training"]["calibration"], rng))
-    clean = [*read_split(data, "validation"), *read_split(data, "clean_validation")]
+    hard = [*read_split(data, "validation"), *read_split(data, "clean_validation")]
+    recordings = [*read_split(data, whole.TRAIN), *read_split(data, whole.VALIDATION)]
     rule = BlockCorruption.rules[Profile.FILE]
     assert rule.count is not None
     assert rule.looks is not None
-    threshold = choose_threshold(score(out, clean), rule.count, rule.looks)
+    threshold = choose_threshold(score(out, hard), score(out, recordings), rule.count, rule.looks)
     names = ", ".join(sorted({clip.origin["source"].split("/")[0] for clip in clips}))
     record(
         NAME,

@@ -133,12 +133,12 @@ def findings(pictures: Iterable[Picture], profile: Profile = Profile.LIVE, **set
     return [finding for picture in pictures for finding in detector.look(picture)]
 
 
-def test_a_picture_that_the_decoder_marks_needs_less() -> None:
+def test_a_picture_of_which_something_was_lost_needs_less() -> None:
     pictures = list(defective())[40:43]
     (_, _, plain) = findings(pictures)
     barely = plain.score + 0.01 * (1 - plain.score)
     assert not findings(pictures, threshold=barely)[-1].bad
-    pictures[-1].corrupt = True
+    pictures[-1].doubtful = True
     assert findings(pictures, threshold=barely)[-1].bad
 
 

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from quantize.block_corruption import coding, styles, truth
+from quantize.block_corruption import coding, styles, transport, truth, whole
 from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _mirror, augment, picture_label
-from quantize.block_corruption.data import assemble, plan_batches, read_field, read_split
+from quantize.block_corruption.data import assemble_ahead, plan_batches, read_field, read_split
 from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score, votes
 from quantize.block_corruption.drawn import DRAWINGS
 from quantize.block_corruption.material import Library, Source, banner, find_sources, split_of
@@ -31,7 +31,8 @@ from vqa_agent.block_planes import NAMES, block_planes, network_input
 from vqa_agent.detect.block_corruption import worth
 from vqa_agent.errors import InputError
 from vqa_agent.media import Picture
-from vqa_agent.simulate import scenes
+from vqa_agent.simulate import scenes, sounds
+from vqa_agent.simulate.encode import encode
 
 CONFIGURATION = read_config(CONFIG)
 LABELS = CONFIGURATION["labels"]
@@ -280,13 +281,26 @@ class TestSimulation:
         clips = read_split(tmp_path, "train")
         assert [len(clip.picture) for clip in clips] == [len(clip.planes) for clip in clips]
         rng = np.random.default_rng(0)
-        batches = [assemble(plan, 100, rng) for plan in plan_batches(clips, 4, rng)]
+        plans = plan_batches(clips, 4, rng)
+        batches = list(assemble_ahead(plans, 100, rng))
+        assert [len(planes) for planes, *_ in batches] == [len(plan) for plan in plans]
         assert sum(len(planes) for planes, *_ in batches) == sum(len(clip.picture) for clip in clips)
         for planes, blocks, pictures in batches:
             assert planes.dtype == np.float32
             assert 0 <= planes.min() <= planes.max() <= 1
             assert blocks.shape[1:] == tuple(-(-side // 4) for side in planes.shape[2:])
             assert set(np.unique(pictures)) <= {truth.CLEAN, truth.DAMAGED, truth.DOUBTFUL}
+
+    def test_whole_recordings_are_looked_at_as_the_agent_does(self, tmp_path: Path) -> None:
+        (tmp_path / "scenes").mkdir()
+        for name in ("one", "bear"):
+            encode(tmp_path / "scenes" / f"{name}.mp4", scenes.SCENES["action"](3.0, SIZE))
+        for split, source in (("train", "scenes/one"), ("validation", "scenes/bear")):
+            whole.make(tmp_path, tmp_path / "data", CONFIGURATION["sources"], split)
+            (clip,) = read_split(tmp_path / "data", f"whole_{split}")
+            assert clip.origin["source"] == source
+            assert len(clip.planes) == 15
+            assert not clip.picture.any()
 
     def test_labelled_pictures_of_the_field_are_taken_in(self, tmp_path: Path) -> None:
         for number, label in enumerate(["clean", "damaged", None]):
@@ -309,6 +323,46 @@ class TestSimulation:
     def test_no_clips_is_said_plainly(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="there are none"):
             read_split(tmp_path, "train")
+
+
+@pytest.fixture(scope="module")
+def whole_stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("transport") / "whole.ts"
+    return encode(
+        path, scenes.SCENES["action"](3.0, SIZE), sounds.tone(3.0), video_codec="mpeg2video", audio_codec="mp2"
+    )
+
+
+class TestTransport:
+    def packets(self, path: Path) -> list[bytes]:
+        data = path.read_bytes()
+        return [data[start : start + coding.PACKET] for start in range(0, len(data), coding.PACKET)]
+
+    @pytest.mark.parametrize("pid", [transport.VIDEO, transport.SOUND])
+    @pytest.mark.parametrize("seed", range(3))
+    def test_packets_of_one_track_are_lost_in_the_middle(
+        self, pid: int, seed: int, whole_stream: Path, tmp_path: Path
+    ) -> None:
+        all_packets = self.packets(whole_stream)
+        kept = self.packets(transport.lose(whole_stream, pid, np.random.default_rng(seed), tmp_path / "lost.ts"))
+        (first, *_), (last, *_) = (
+            [number for number, pair in enumerate(pairs) if pair[0] != pair[1]]
+            for pairs in (
+                list(zip(all_packets, kept, strict=False)),
+                list(zip(all_packets[::-1], kept[::-1], strict=False)),
+            )
+        )
+        assert len(kept) < len(all_packets)
+        assert min(first, last) > len(all_packets) // 5
+        others = [
+            [packet for packet in each if (packet[1] & 31) << 8 | packet[2] != pid] for each in (all_packets, kept)
+        ]
+        assert others[0] == others[1]
+
+    def test_what_is_lost_is_seen_as_damage(self, whole_stream: Path, tmp_path: Path) -> None:
+        lost = transport.lose(whole_stream, transport.VIDEO, np.random.default_rng(2), tmp_path / "lost.ts")
+        assert (transport.what_it_shows(whole_stream, whole_stream, LABELS) == truth.CLEAN).all()
+        assert (transport.what_it_shows(lost, whole_stream, LABELS) == truth.DAMAGED).any()
 
 
 class TestAugmentation:
@@ -380,7 +434,12 @@ class TestDecision:
     def test_the_threshold_lies_above_nearly_all_clean_clips(self) -> None:
         clips = [scored([0.1, 0.2, 0.7, 0.7]) for _ in range(39)] + [scored([0.1, 0.99, 0.99, 0.2])]
         odds = 0.7 / 0.3 * math.exp(MARGIN)
-        assert choose_threshold(clips, 2, 5) == pytest.approx(odds / (1 + odds))
+        assert choose_threshold(clips, [scored([0.6, 0.6])], 2, 5) == pytest.approx(odds / (1 + odds))
+
+    def test_the_threshold_lies_above_every_whole_recording(self) -> None:
+        recordings = [scored([0.1, 0.2, 0.1]) for _ in range(39)] + [scored([0.8, 0.8, 0.99])]
+        odds = 0.8 / 0.2 * math.exp(MARGIN)
+        assert choose_threshold([scored([0.7, 0.7])], recordings, 2, 5) == pytest.approx(odds / (1 + odds))
 
 
 def scored(values: list[float]) -> Scored:

@@ -168,6 +168,7 @@ class Decoder:
             yield from self.monitor.facts(self.clock.now, packet.pos)
         if packet.is_corrupt:
             self.statistics.corrupt_packets += 1
+            self._doubt(packet)
             if self.monitor is None and not self.tracks.segmented:
                 yield self._fact(FactKind.CONTINUITY, stream)
         if stream.type == "subtitle":
@@ -185,6 +186,7 @@ class Decoder:
         frames = self._ahead.pop(packet) if packet in self._ahead else self._frames(packet)
         if isinstance(frames, av.error.FFmpegError):
             self.statistics.decode_errors += 1
+            self._doubt(packet)
             if stream.type in self._joined:
                 yield self._fact(FactKind.DECODE_ERROR, stream, reason=one_line(frames.strerror or frames)[:80])
             return
@@ -201,6 +203,12 @@ class Decoder:
         if stamp.jump:
             yield from self._jump("video", stamp.time, stamp.jump)
         self.passed_over = stamp.time + duration
+
+    def _doubt(self, packet: Any) -> None:
+        """What is predicted from the picture in `packet` may be damaged."""
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if packet.stream is self.tracks.video and stamp is not None and packet.time_base:
+            self._pictures.doubt.begin(float(stamp * packet.time_base))
 
     def idle(self) -> Iterator[Fact]:
         """What is known of the transport while there is nothing to decode."""

@@ -10,6 +10,7 @@ import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 
+from vqa_agent.capture.doubt import Doubt
 from vqa_agent.media import FULL, LIMITED, DeepPlane, Levels, Picture
 
 RED_FIRST = ("nv21", "nv42")
@@ -49,6 +50,7 @@ class PictureMaker:
     """Turns the frames of one track into `Picture`s, each knowing the one before."""
 
     def __init__(self) -> None:
+        self.doubt = Doubt()
         self._previous: Picture | None = None
         self._index = 0
 
@@ -69,6 +71,7 @@ class PictureMaker:
         previous = self._previous
         if previous is not None and previous.luma.shape != luma.shape:
             previous = None
+        key, corrupt = bool(frame.key_frame), bool(frame.is_corrupt)
         picture = Picture(
             time=time,
             duration=duration,
@@ -78,9 +81,10 @@ class PictureMaker:
             levels=levels,
             previous=previous,
             index=self._index,
-            key=bool(frame.key_frame),
+            key=key,
             interlaced=bool(frame.interlaced_frame),
-            corrupt=bool(frame.is_corrupt),
+            corrupt=corrupt,
+            doubtful=self.doubt.covers(frame.time, key, corrupt),
             frame=frame,
         )
         self._previous = picture

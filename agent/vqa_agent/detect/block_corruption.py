@@ -23,7 +23,7 @@ DAMAGED = 0.5
 """Probability from which a block counts to the region."""
 
 SUPPORT = 0.5
-"""Share of the way to certainty that is left of the threshold where the decoder itself marks the picture as damaged."""
+"""Share of what the threshold is above one half that is waived where something of the picture was lost on the way."""
 
 SURER = 1.5
 """Logits above the threshold for which a look counts as one look more; never as all that are needed, because a moving
@@ -54,8 +54,9 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
     same of the change since the picture before) go through a small residual network, which gives a probability for each
     block of 32 pixels and one for the picture. Black bars on opposite sides are left out. A look is bad when the
     picture's reaches `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. A look whose log-odds lie 1.5
-    above those of the threshold counts as two live, so that it needs one other. Where the decoder marks the picture as
-    damaged itself, half of what the threshold is above one half is waived. The region holds all blocks above one half.
+    above those of the threshold counts as two live, so that it needs one other. Where data of pictures
+    were lost, half of what the threshold is above one half is waived until the next whole key picture, for 5 s at most.
+    The region holds all blocks above one half.
 
     Settings: raise `threshold` towards 1 where a channel's graphics are taken for damage. The model's own threshold
     is in models/manifest.toml.
@@ -82,7 +83,7 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
             yield Finding(self.name, picture.time, picture.end, 0.0, bad=False)
             return
         blocks, probability = self._probabilities(picture)
-        threshold = self._threshold(picture.corrupt)
+        threshold = self._threshold(picture.doubtful)
         bad = probability >= threshold
         yield Finding(
             detector=self.name,
@@ -110,10 +111,10 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
         """As how many looks one counts at most."""
         return max(1, (self.settings.rule(self.rules[self.profile]).count or 1) - 1)
 
-    def _threshold(self, corrupt: bool) -> float:
+    def _threshold(self, doubtful: bool) -> float:
         assert self._model is not None
         threshold = self.settings.threshold or self._model.info.thresholds["picture"]
-        return threshold - SUPPORT * max(0.0, threshold - 0.5) if corrupt else threshold
+        return threshold - SUPPORT * max(0.0, threshold - 0.5) if doubtful else threshold
 
 
 def probabilities(network: Network, planes: Plane, black: int = 16) -> tuple[NDArray[np.float32], float]:
