@@ -23,6 +23,6 @@ def settle() -> None:
 
 
 def give_back() -> None:
-    """Give the heap's free pages to the system, after something large was built: OpenVINO's compiler leaves 10 MB."""
+    """Give the heap's free pages to the system: OpenVINO's compiler leaves 10 MB, a stream's first minutes 50 MB."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

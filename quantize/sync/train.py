@@ -103,7 +103,7 @@ def train(
 def table_of(towers: Towers, clip: Clip) -> Floats:
     """`distances` over the whole of a recording."""
     rows, columns = MARGIN
-    stacks = stacks_of(clip.cuts[:, rows:-rows, columns:-columns])
+    stacks = np.ascontiguousarray(stacks_of(clip.cuts[:, rows:-rows, columns:-columns]))
     voice = normalise(voice_rows(clip.wave))
     first, count = ROWS_PER_SLOT * (clip.first - SEARCH), clip.slots + 2 * SEARCH
     windows = windows_of(voice, first, count)

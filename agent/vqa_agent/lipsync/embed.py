@@ -16,6 +16,9 @@ STACK = 5
 ROWS_PER_SLOT = 4
 """Rows of the voice in a slot of 40 ms."""
 
+BATCH = 16
+"""Pictures and windows that a tower is given at once: the memory that it takes grows with them."""
+
 BEFORE, AFTER = 8, 12
 """Rows before and after the beginning of a slot that its window of the voice takes in: its middle is the slot's."""
 
@@ -23,10 +26,10 @@ Floats = NDArray[np.float32]
 
 
 def stacks_of(cuts: NDArray[np.uint8]) -> Floats:
-    """(n, STACK, rows, columns) normalised cuts of one face, (n, rows, columns), each with those around it."""
+    """(n, STACK, rows, columns) normalised cuts of one face, (n, rows, columns), each with those around it: a view."""
     around = STACK // 2
     padded = np.pad(mouth.normalise(cuts), ((around, around), (0, 0), (0, 0)), mode="edge")
-    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(padded, STACK, axis=0).transpose(0, 3, 1, 2))
+    return np.lib.stride_tricks.sliding_window_view(padded, STACK, axis=0).transpose(0, 3, 1, 2)
 
 
 def windows_of(rows: Floats, first: int, count: int) -> Floats:
@@ -43,10 +46,21 @@ def embed(
     `rows` are as they were heard, those `near` are about the pictures; the window of the first slot begins at row
     `first` of them.
     """
-    stacks = np.concatenate([stacks_of(film) for film in films])
-    mouths, voices = model.run(stacks, windows_of(voice.normalise(rows, near), first, count))
-    ends = np.cumsum([len(film) for film in films])[:-1]
-    return np.split(_unit(mouths), ends), _unit(voices)
+    windows = windows_of(voice.normalise(rows, near), first, count)
+    embedded = [_in_batches(model, stacks_of(film), windows[:1]) for film in films[1:]]
+    mouths, voices = _in_batches(model, stacks_of(films[0]), windows)
+    return [_unit(each) for each in (mouths, *(found for found, _ in embedded))], _unit(voices)
+
+
+def _in_batches(model: Model, *given: Floats) -> list[Floats]:
+    """What each tower makes of its own; the one that has seen all of it is given the first again."""
+    found: list[list[Floats]] = [[] for _ in given]
+    for start in range(0, max(map(len, given)), BATCH):
+        parts = [each[start : start + BATCH] for each in given]
+        fed = [np.ascontiguousarray(part if len(part) else each[:1]) for part, each in zip(parts, given, strict=True)]
+        for embedded, part, new in zip(found, parts, model.run(*fed), strict=True):
+            embedded.append(new[: len(part)])
+    return [np.concatenate(embedded) for embedded in found]
 
 
 def _unit(vectors: Floats) -> Floats:

@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from time import monotonic
 
 import psutil
@@ -29,7 +30,7 @@ from vqa_agent.judge import Decision
 from vqa_agent.learning import Keeper, SampleStore
 from vqa_agent.logs import set_up_logging
 from vqa_agent.media import Fact, FactKind, Picture, Sample, Sound
-from vqa_agent.memory import settle
+from vqa_agent.memory import give_back, settle
 from vqa_agent.pipeline import Pipeline, build_detectors
 from vqa_agent.sample import LADDER
 from vqa_agent.sample.bucket import LONGEST_DELAY, Bucket
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 
 BEAT = 1.0
 """Seconds between heartbeats."""
+
+TIDY = 2
+"""Heartbeats after which what was freed is given back to the system: pictures and networks leave holes in the heap."""
 
 LATELY = 10
 """Heartbeats for which pictures that were dropped as too late are told."""
@@ -147,6 +151,7 @@ class Worker:
     def _attend(self) -> None:
         """Beat and obey. Without a supervisor there is nobody to report to: end at once, whatever FFmpeg is at."""
         due = monotonic()
+        beats = count(1)
         while True:
             try:
                 if self._pipe.poll(max(0.0, due - monotonic())):
@@ -156,6 +161,8 @@ class Worker:
             if monotonic() >= due:
                 due = monotonic() + BEAT
                 self._send(self._beat())
+                if next(beats) % TIDY == 0:
+                    give_back()
 
     def _obey(self, order: Message) -> None:
         if isinstance(order, Stop):
