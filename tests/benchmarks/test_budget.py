@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks.budget import LASTS, Run
+from benchmarks.budget import LASTS, START, Run
 from benchmarks.daemon import competing, configuration, spent
 from benchmarks.recall import PATIENCE, Heard
 from vqa_agent.config import load
@@ -39,7 +39,7 @@ def test_what_an_ended_child_has_used_is_counted() -> None:
 
 
 def test_windows_begin_after_the_start() -> None:
-    run = Run("50%", 1, cores=[9.0] * 10 + [0.4] * 10 + [0.6] * 5)
+    run = Run("50%", 1, cores=[9.0] * START + [0.4] * 10 + [0.6] * 5)
     assert run.averages[0] == pytest.approx(0.4)
     assert run.averages[-1] == pytest.approx(0.5)
 
