@@ -41,6 +41,11 @@ FLAWS = {
     ("sound/music/loop_amen_full.flac", "clipping"): "221 flat tops of 3 samples and more at the greatest value",
     ("sound/environment/5-156999-C-19.flac", "audio_distortion"): "the same flat tops",
     ("sound/music/loop_amen_full.flac", "audio_distortion"): "the same flat tops",
+    ("sound/music/echomorph-nohpf.flac", "audio_distortion"): "the same samples near the peak",
+    (
+        "sound/music/arovane_beat_b.flac",
+        "audio_clicks",
+    ): "an effect's glitches: second differences 26 to 30 dB above all within 20 ms, more than once a second",
     ("sound/environment/noise1.flac", "audio_hum"): "steady lines at multiples of the mains",
     ("sound/environment/noise3.flac", "audio_hum"): "steady lines at multiples of the mains",
     ("sound/music/guit_e_fifths.flac", "audio_hum"): "steady lines at 60.07, 120.04 and 180.01 Hz",
