@@ -39,7 +39,7 @@ START_PATIENCE = 5.0
 LATE, LATE_IN_SEGMENTS, RECOVERED = 2.0, 15.0, 0.5
 """Seconds of latency from which on pictures are dropped, that of inputs which come in bursts, and where it ends."""
 
-REST = 0.05
+REST = 0.1
 """Seconds for which datagrams are left to the system, together, while pictures are looked at for a part of the time."""
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0

@@ -37,6 +37,9 @@ WAKE = 0.25
 DEFAULT_BUFFER = 4 * 2**20
 """Bytes that the system is asked to keep for us; it gives no more than net.core.rmem_max to ordinary users."""
 
+MOST_A_SECOND = 9 * 2**20
+"""Bytes of the system's room that a stream of 40 Mb/s takes in a second, with what the system adds to each datagram."""
+
 RTP_TRANSPORT_STREAM = 33
 """Payload type of MPEG transport streams (RFC 3551)."""
 
@@ -126,7 +129,9 @@ class Receiver:
         self._lost = 0
         self._stopped = threading.Event()
         self.rest = 0.0
-        """Seconds that it sleeps before it takes what has come by then, unless more waits than it takes at once."""
+        """Seconds that it sleeps before it takes what has come by then, unless more waits than it takes at once, or
+        the system has no room for so long."""
+        self._longest_rest = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) / MOST_A_SECOND
         self._more = False
 
     @property
@@ -154,7 +159,7 @@ class Receiver:
     def _receive(self) -> int:
         """Wait for a datagram, and take all that are there; how many."""
         if self.rest and not self._more:
-            self._stopped.wait(self.rest)
+            self._stopped.wait(min(self.rest, self._longest_rest))
         self._messages["header"]["control_length"] = _CONTROL_ROOM
         count = int(
             _libc.recvmmsg(

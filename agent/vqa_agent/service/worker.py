@@ -15,7 +15,6 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import count
 from time import monotonic
 
 import psutil
@@ -44,8 +43,8 @@ log = logging.getLogger(__name__)
 BEAT = 1.0
 """Seconds between heartbeats."""
 
-TIDY = 2
-"""Heartbeats after which what was freed is given back to the system: pictures and networks leave holes in the heap."""
+TIDY = 50
+"""Pictures after which what was freed is given back to the system: they and their networks leave holes in the heap."""
 
 LATELY = 10
 """Heartbeats for which pictures that were dropped as too late are told."""
@@ -151,7 +150,7 @@ class Worker:
     def _attend(self) -> None:
         """Beat and obey. Without a supervisor there is nobody to report to: end at once, whatever FFmpeg is at."""
         due = monotonic()
-        beats = count(1)
+        tidied = 0
         while True:
             try:
                 if self._pipe.poll(max(0.0, due - monotonic())):
@@ -161,7 +160,8 @@ class Worker:
             if monotonic() >= due:
                 due = monotonic() + BEAT
                 self._send(self._beat())
-                if next(beats) % TIDY == 0:
+                if self._pictures - tidied >= TIDY:
+                    tidied = self._pictures
                     give_back()
 
     def _obey(self, order: Message) -> None:
