@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from benchmarks.clips import CACHE, broadcast, clip_1080p30, enlarged
+from benchmarks.clips import broadcast, clip_1080p30, enlarged, kept
 from benchmarks.daemon import competing, configuration, cores, running, status
 from benchmarks.faults import free_port
 from vqa_agent.capture import Source, open_source
@@ -114,18 +114,16 @@ def watch(budget: str, streams: int, seconds: int, clips: Sequence[Path], load: 
 
 def damaged_clip() -> Path:
     """A 720p25 clip with a key picture a second and the defects one after the other."""
-    path = CACHE / "defects-720p25.ts"
-    if path.exists():
-        return path
-    CACHE.mkdir(parents=True, exist_ok=True)
+    return kept("defects-720p25.ts", _draw_damaged)
+
+
+def _draw_damaged(path: Path) -> None:
     pictures: Any = scenes.action(LENGTH, (1280, 720), rate=25)
     for name, change in (("black", defects.black), ("freeze", defects.freeze), ("chroma_loss", spatial.grey)):
         pictures = change(pictures, DEFECTS[name], DEFECTS[name] + LASTS)
     pictures = defects.color(pictures, DEFECTS["solid_color"], DEFECTS["solid_color"] + LASTS, (20, 60, 200))
     sound = defects.mute(sounds.speech(LENGTH), DEFECTS["silence"], DEFECTS["silence"] + LASTS)
-    unfinished = path.with_suffix(".part.ts")
-    encode.encode(unfinished, pictures, sound, options={"preset": "veryfast", "b": "3000000", "g": "25"})
-    return unfinished.rename(path)
+    encode.encode(path, pictures, sound, options={"preset": "veryfast", "b": "3000000", "g": "25"})
 
 
 def delays(clip: Path, rung: int) -> dict[str, float]:
@@ -151,6 +149,11 @@ def print_delays() -> None:
         print(f"| {level.name} | {len(found)} of {len(DEFECTS)} | " + " | ".join(cells) + " |", flush=True)
 
 
+def rolling(used: Sequence[float]) -> list[float]:
+    """Average over the `WINDOW` seconds that end with each second; over fewer at the beginning."""
+    return [mean(used[max(0, end - WINDOW) : end]) for end in range(1, len(used) + 1)]
+
+
 def plot(runs: list[Run], path: Path) -> None:
     """The use of every run over time, as a share of its budget."""
     from matplotlib.figure import Figure
@@ -158,8 +161,9 @@ def plot(runs: list[Run], path: Path) -> None:
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.add_subplot()
     for run in runs:
-        rolling = [mean(run.cores[max(0, end - WINDOW) : end]) / run.share for end in range(1, len(run.cores) + 1)]
-        axes.plot(rolling, label=f"{run.budget}, {run.streams} streams", linewidth=1.2)
+        axes.plot(
+            [use / run.share for use in rolling(run.cores)], label=f"{run.budget}, {run.streams} streams", linewidth=1.2
+        )
     axes.axhline(1.0, color="black", linewidth=0.8, linestyle="--")
     axes.set(xlabel="seconds since the start", ylabel="average of 10 s / budget", ylim=(0, 2))
     axes.legend(fontsize=8, ncols=2)

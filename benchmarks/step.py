@@ -22,7 +22,7 @@ from statistics import mean
 
 import psutil
 
-from benchmarks.budget import WINDOW
+from benchmarks.budget import WINDOW, rolling
 from benchmarks.clips import calm_and_busy
 from benchmarks.daemon import configuration, cores, running, status
 from benchmarks.faults import free_port
@@ -79,9 +79,8 @@ def plot(used: Sequence[float], rungs: Sequence[Sequence[int]], budget: float, p
 
     figure = Figure(figsize=(9, 5), layout="constrained")
     above, below = figure.subplots(2, sharex=True, height_ratios=[2, 1])
-    windows = [mean(used[max(0, end - WINDOW) : end]) for end in range(1, len(used) + 1)]
     above.step(range(len(used)), used, where="mid", linewidth=0.8, label="each second")
-    above.plot(windows, linewidth=1.5, label="average of 10 s")
+    above.plot(rolling(used), linewidth=1.5, label="average of 10 s")
     above.axhline(budget, color="black", linewidth=0.8, linestyle="--", label="budget")
     above.set(ylabel="cores", ylim=(0, None))
     above.legend(fontsize=8)
@@ -103,7 +102,7 @@ def main() -> None:
     share, length = float(options.budget.rstrip("%")) / 100, options.seconds
     used, rungs = watch(options.budget, options.streams, length)
     busy = used[length : 2 * length]
-    windows = [mean(used[end - WINDOW : end]) for end in range(length, 2 * length + 1)]
+    windows = rolling(used)[length - 1 : 2 * length]
     quiet = [moves(rungs[part * length + length // 2 : (part + 1) * length]) for part in range(3)]
     print(f"before: {mean(used[length - WINDOW : length]) / share:.2f} of the budget, rungs {rungs[length - 1]}")
     print(f"jump: greatest second {(max(busy) - share) * 100:+.1f}, greatest 10 s {(max(windows) - share) * 100:+.1f}")
