@@ -212,8 +212,14 @@ def laughter() -> Samples:
 
 
 def guitar() -> Samples:
-    """An overdriven electric guitar: rounded, not flat, tops."""
-    return (np.tanh(sounds.music(SECONDS, -8.0) * 6) * 0.7).astype(np.float32)
+    """An overdriven electric guitar, as it comes out of its loudspeaker: rounded, not flat, tops.
+
+    Quiet music, because at -8 dBFS its own tops are cut, and driven tops are flat in 16 bits before the loudspeaker.
+    """
+    driven = np.fft.rfft(np.tanh(sounds.music(SECONDS, -20.0) * 24))
+    hertz = np.fft.rfftfreq(round(SECONDS * SAMPLE_RATE), 1 / SAMPLE_RATE)
+    box = (hertz / (hertz + 90)) ** 2 / (1 + (hertz / 4500) ** 6)
+    return (np.fft.irfft(driven * box, round(SECONDS * SAMPLE_RATE)) * 0.5).astype(np.float32)
 
 
 def drums() -> Samples:

@@ -1,13 +1,16 @@
-"""What the block corruption network sees of a picture: 16 planes with a value per cell of 8 x 8 pixels.
+"""What the block corruption network sees of a picture: 48 planes with a value per cell of 8 x 8 pixels.
 
-Damaged blocks have straight edges on the coder's grid, one pixel sharp, and any reduction blurs just those. So the
-edges are measured at native resolution and only then reduced: along each side of a cell the step of the mean over its
-eight pixels, which real edges, slanted or rough, seldom show. The same is done to the change since the picture before,
-where damage has edges and movement has few. Workshop and product call the same function.
+Damaged blocks have straight edges, one pixel sharp, and any reduction blurs just those. So the edges are measured at
+native resolution and only then reduced: at each of the eight places of a cell the step of the mean over eight pixels,
+which real edges, slanted or rough, seldom show. On the coder's grid or, scaled and encoded again, off it: the network
+sees where in each cell a step is, and so whether steps of several cells lie in one line. The same is done to the change
+since the picture before, where damage has edges and movement has few. Workshop and product call the same function.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -23,7 +26,7 @@ CELL = 8
 MAP_CELLS = 4
 """Cells of the side of a block of the network's map: 32 pixels."""
 
-NAMES = (
+SUMMARIES = (
     "luma",
     "cb",
     "cr",
@@ -41,7 +44,16 @@ NAMES = (
     "change of colour",
     "peak of change",
 )
+"""One plane each."""
+
+LINES = ("step across", "step down", "step of the change across", "step of the change down")
+"""Eight planes each: one for each place in a cell."""
+
+NAMES = (*SUMMARIES, *(f"{name} at {place}" for name in LINES for place in range(CELL)))
 """The planes, in order."""
+
+NEUTRAL = 128
+"""Value of a signed plane where there is nothing."""
 
 LARGEST_WIDTH = 2560
 """Wider pictures are halved first: their coders use larger blocks."""
@@ -65,29 +77,42 @@ SMALLEST = 64
 """Pixels; smaller pictures are not looked at."""
 
 Cells = NDArray[np.float32]
+Lines = NDArray[np.int16]
+"""Sums of eight pixels, or differences of such."""
+
+
+def _codes() -> NDArray[np.uint8]:
+    """The signed root of each possible step of such sums, indexed by the step: from behind where it is negative."""
+    most = 2 * 255 * CELL
+    steps = np.roll(np.arange(-most, most + 1), most + 1)
+    coded = NEUTRAL + np.sign(steps) * 8 * np.sqrt(np.abs(steps) / CELL)
+    return np.asarray(np.clip(np.rint(coded), 0, 255), np.uint8)
+
+
+CODES = _codes()
 
 
 def block_planes(picture: Picture) -> Plane:
-    """(16, height // 8, width // 8) planes of `picture` in 8-bit codes; those of change are 0 without a predecessor.
+    """(48, height // 8, width // 8) planes of `picture` in 8-bit codes; without a predecessor nothing has changed.
 
-    Luma and colour are means; `signed change` is 128 for none; the others are 16 times the square root of a difference
-    in code values, which gives faint edges room and strong ones an end.
+    Luma and colour are means; `signed change` is 128 for none. The other summaries are 16 times the square root of a
+    difference in code values, which gives faint edges room and strong ones an end; the steps at each place are 8 times
+    that, above 128 where it grows brighter, rightwards or downwards, and below where darker.
     """
-    luma = _luma(picture)
-    before = picture.previous if picture.previous is not None and _fits(picture, picture.previous) else None
-    shape = (luma.shape[0] // CELL, luma.shape[1] // CELL)
-    blue, red = _colour(picture, shape)
-    across, down = _line_means(luma), _line_means(_turned(luma))
-    planes = [
-        _cell_means(across),
-        blue,
-        red,
-        _root(_cell_means(_line_means(_activity(luma)))),
-        *_steps(across),
-        *(plane.T for plane in _steps(down)),
+    now = _reduced(picture)
+    steps = [_steps(lines) for lines in now.lines]
+    summaries = [
+        _cell_means(now.lines[0]),
+        *now.colour,
+        _root(_cell_means(_line_sums(_activity(now.luma)))),
+        *_strengths(steps),
     ]
-    planes += _changes(picture, before, luma, across, down, (blue, red)) if before else _no_changes(shape)
-    return np.stack([np.asarray(np.clip(np.rint(plane), 0, 255), np.uint8) for plane in planes])
+    if picture.previous is not None and _fits(picture, picture.previous):
+        before = _reduced(picture.previous)
+        changes = [_steps(new - old) for new, old in zip(now.lines, before.lines, strict=True)]
+        summaries += _changes(now, before, changes)
+        steps += changes
+    return _coded(summaries, steps)
 
 
 def between_bars(planes: Plane, black: int) -> tuple[slice, slice]:
@@ -125,28 +150,45 @@ def network_input(planes: Plane) -> NDArray[np.float32]:
     return np.multiply(planes, np.float32(1 / 255), dtype=np.float32)
 
 
-def _changes(
-    picture: Picture, before: Picture, luma: Plane, across: Cells, down: Cells, colour: tuple[Cells, Cells]
-) -> list[Cells]:
-    """Planes 8 to 15: what differs from the picture before."""
-    earlier = _luma(before)
-    shape = (luma.shape[0] // CELL, luma.shape[1] // CELL)
-    moved = np.asarray(cv2.absdiff(luma, earlier), np.uint8)
-    across, down = across - _line_means(earlier), down - _line_means(_turned(earlier))
-    old_blue, old_red = _colour(before, shape)
+@dataclass(frozen=True)
+class _Reduced:
+    """Luma in whole cells; mean Cb and Cr of each cell; sums of eight pixels down the columns, and along the rows."""
+
+    luma: Plane
+    colour: tuple[Cells, Cells]
+    lines: tuple[Lines, Lines]
+
+
+def _reduced(picture: Picture) -> _Reduced:
+    luma = _luma(picture)
+    colour = _colour(picture, (luma.shape[0] // CELL, luma.shape[1] // CELL))
+    return _Reduced(luma, colour, (_line_sums(luma), _line_sums(_turned(luma))))
+
+
+def _changes(now: _Reduced, before: _Reduced, steps: Sequence[Lines]) -> list[Cells]:
+    """The summaries of what differs from the picture before, whose steps are known."""
+    moved = np.asarray(cv2.absdiff(now.luma, before.luma), np.uint8)
+    blue, red = (np.abs(new - old) for new, old in zip(now.colour, before.colour, strict=True))
     return [
-        _root(_cell_means(_line_means(moved))),
-        128 + 2 * _cell_means(across),
-        *_steps(across),
-        *(plane.T for plane in _steps(down)),
-        _root(np.abs(colour[0] - old_blue) + np.abs(colour[1] - old_red)),
-        _root(_peaks(moved, shape)),
+        _root(_cell_means(_line_sums(moved))),
+        NEUTRAL + 2 * _cell_means(now.lines[0] - before.lines[0]),
+        *_strengths(steps),
+        _root(blue + red),
+        _root(_peaks(moved, blue.shape)),
     ]
 
 
-def _no_changes(shape: tuple[int, int]) -> list[Cells]:
-    nothing = np.zeros(shape, np.float32)
-    return [nothing, nothing + 128, *[nothing] * 6]
+def _coded(summaries: Sequence[Cells], steps: Sequence[Lines]) -> Plane:
+    """All planes in 8 bits, from those there are: without a predecessor, the last ones hold nothing."""
+    planes = np.zeros((len(NAMES), *summaries[0].shape), np.uint8)
+    planes[SUMMARIES.index("signed change")] = planes[len(SUMMARIES) :] = NEUTRAL
+    for number, summary in enumerate(summaries):
+        planes[number] = np.clip(np.rint(summary), 0, 255)
+    for number, each in enumerate(steps):
+        first = len(SUMMARIES) + CELL * number
+        upright = number % 2 == 1
+        planes[first : first + CELL] = CODES[each].transpose((2, 1, 0) if upright else (2, 0, 1))
+    return planes
 
 
 def _fits(one: Picture, other: Picture) -> bool:
@@ -185,26 +227,36 @@ def _colour_means(plane: DeepPlane, picture: Picture, shape: tuple[int, int]) ->
     return np.asarray(means, np.float32) / np.float32(1 << (picture.depth - 8))
 
 
-def _line_means(plane: Plane) -> Cells:
-    """(rows / 8, width) mean of each run of eight pixels down a column."""
+def _line_sums(plane: Plane) -> Lines:
+    """(rows / 8, width) sum of each run of eight pixels down a column."""
     height, width = plane.shape
-    sums = plane.reshape(height // CELL, CELL, width).sum(axis=1, dtype=np.uint16)
-    return np.asarray(sums, np.float32) / np.float32(CELL)
+    sums = plane.reshape(height // CELL, CELL, width).sum(axis=1, dtype=np.int16)
+    return np.asarray(sums, np.int16)
 
 
 def _turned(plane: Plane) -> Plane:
     return np.asarray(cv2.transpose(plane), np.uint8)
 
 
-def _steps(lines: Cells) -> tuple[Cells, Cells]:
-    """Steps along the rows of `lines`, per cell: at the cell's first edge, less what its neighbours show, and the
-    greatest of the other seven."""
-    moves = np.zeros_like(lines)
-    np.abs(lines[:, 1:] - lines[:, :-1], out=moves[:, 1:])
-    by_place = moves.reshape(lines.shape[0], -1, CELL)
-    edge = by_place[:, :, 0].copy()
-    edge[:, 1:] -= (by_place[:, :-1, CELL - 1] + by_place[:, 1:, 1]) / 2
-    return _root(edge), _root(_greatest(by_place[:, :, 1:]))
+def _steps(lines: Lines) -> Lines:
+    """(rows, columns, 8) the step before each place of each cell; none at the picture's edge."""
+    steps = np.zeros_like(lines)
+    np.subtract(lines[:, 1:], lines[:, :-1], out=steps[:, 1:])
+    return steps.reshape(lines.shape[0], -1, CELL)
+
+
+def _strengths(steps: Sequence[Lines]) -> list[Cells]:
+    """Of steps across and down: those at the cell's first edge, less what its neighbours show, and the greatest of the
+    other seven."""
+    across, down = (_strongest(np.abs(each)) for each in steps)
+    return [*across, *(plane.T for plane in down)]
+
+
+def _strongest(steps: Lines) -> tuple[Cells, Cells]:
+    edge = np.asarray(steps[:, :, 0] / np.float32(CELL), np.float32)
+    edge[:, 1:] -= (steps[:, :-1, CELL - 1] + steps[:, 1:, 1]) / np.float32(2 * CELL)
+    greatest = _greatest(steps[:, :, 1:]).astype(np.float32) / np.float32(CELL)
+    return _root(edge), _root(greatest)
 
 
 def _activity(luma: Plane) -> Plane:
@@ -214,13 +266,13 @@ def _activity(luma: Plane) -> Plane:
     return steps
 
 
-def _cell_means(lines: Cells) -> Cells:
-    """Mean of each cell from the means of its columns."""
+def _cell_means(lines: Lines) -> Cells:
+    """Mean of each cell from the sums of its columns."""
     places = lines.reshape(lines.shape[0], -1, CELL)
     total = places[:, :, 0].copy()
     for number in range(1, CELL):
         total += places[:, :, number]
-    return np.asarray(total / np.float32(CELL))
+    return np.asarray(total / np.float32(CELL * CELL))
 
 
 def _peaks(plane: Plane, shape: tuple[int, int]) -> Cells:

@@ -9,26 +9,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.block_corruption.truth import CLEAN, DAMAGED, DOUBTFUL
-from vqa_agent.block_planes import MAP_CELLS, NAMES
+from vqa_agent.block_planes import CELL, LINES, MAP_CELLS, NAMES, SUMMARIES
+from vqa_agent.block_planes import NEUTRAL as NEUTRAL_CODE
 
 Input = NDArray[np.float32]
 Labels = NDArray[np.uint8]
 
-NEUTRAL = 128 / 255
+NEUTRAL = NEUTRAL_CODE / 255
 STILL, PASTED, MIRRORED, BRIGHTENED, RECOLOURED = 0.25, 0.25, 0.5, 0.5, 0.2
 """Shares of the looks that this is done to."""
 
 CHANGE = NAMES.index("change")
 SIGNED = NAMES.index("signed change")
 COLOUR = [NAMES.index("cb"), NAMES.index("cr")]
-EDGES_ACROSS = [NAMES.index(name) for name in ("step on the grid across", "step of the change on the grid across")]
-EDGES_DOWN = [NAMES.index(name) for name in ("step on the grid down", "step of the change on the grid down")]
-ROOTS = [number for number, name in enumerate(NAMES) if name not in ("luma", "cb", "cr", "signed change")]
+ROOTS = [number for number, name in enumerate(SUMMARIES) if name not in ("luma", "cb", "cr", "signed change")]
 """Planes that hold the square root of a difference."""
+
+STEPS = slice(len(SUMMARIES), None)
+"""Planes that hold the signed root of a step, by place in the cell."""
+
+AXES = {"across": 3, "down": 2}
+PLACES = {
+    name: slice(start, start + CELL) for name, start in zip(LINES, range(len(SUMMARIES), len(NAMES), CELL), strict=True)
+}
+CHANGED = np.array([SIGNED, *(plane for name in LINES[2:] for plane in range(len(NAMES))[PLACES[name]])])
+"""Signed planes that are neutral where nothing has changed."""
 
 
 def augment(planes: Input, blocks: Labels, pictures: Labels, rng: np.random.Generator) -> tuple[Input, Labels, Labels]:
-    """A batch (n, 16, h, w) as the network takes it, its blocks (n, h / 4, w / 4) and pictures (n,), changed in place
+    """A batch (n, 48, h, w) as the network takes it, its blocks (n, h / 4, w / 4) and pictures (n,), changed in place
     where that may be."""
     for number in np.flatnonzero(rng.random(len(planes)) < PASTED):
         pictures[number] = _paste(planes, blocks, pictures, int(number), rng)
@@ -36,9 +45,9 @@ def augment(planes: Input, blocks: Labels, pictures: Labels, rng: np.random.Gene
     _brighten(planes, rng)
     _recolour(planes, rng.random(len(planes)) < RECOLOURED)
     if rng.random() < MIRRORED:
-        planes, blocks = _mirror(planes, 3, EDGES_ACROSS), blocks[:, :, ::-1]
+        planes, blocks = _mirror(planes, "across"), blocks[:, :, ::-1]
     if rng.random() < MIRRORED:
-        planes, blocks = _mirror(planes, 2, EDGES_DOWN), blocks[:, ::-1]
+        planes, blocks = _mirror(planes, "down"), blocks[:, ::-1]
     return np.ascontiguousarray(planes), np.ascontiguousarray(blocks), pictures
 
 
@@ -69,8 +78,8 @@ def _span(side: int, rng: np.random.Generator) -> slice:
 
 def _hold(planes: Input, chosen: NDArray[np.bool_]) -> None:
     """As if nothing had changed, or no picture were known before."""
-    planes[chosen, CHANGE:] = 0
-    planes[chosen, SIGNED] = NEUTRAL
+    planes[chosen, CHANGE : len(SUMMARIES)] = 0
+    planes[np.ix_(chosen, CHANGED)] = NEUTRAL
 
 
 def _brighten(planes: Input, rng: np.random.Generator) -> None:
@@ -82,6 +91,7 @@ def _brighten(planes: Input, rng: np.random.Generator) -> None:
     planes[:, 0] = np.clip((planes[:, 0] - NEUTRAL) * gain + NEUTRAL + shift, 0, 1)
     planes[:, SIGNED] = np.clip((planes[:, SIGNED] - NEUTRAL) * gain + NEUTRAL, 0, 1)
     planes[:, ROOTS] = np.minimum(planes[:, ROOTS] * np.sqrt(gain)[:, None], 1)
+    planes[:, STEPS] = np.clip((planes[:, STEPS] - NEUTRAL) * np.sqrt(gain)[:, None] + NEUTRAL, 0, 1)
 
 
 def _recolour(planes: Input, chosen: NDArray[np.bool_]) -> None:
@@ -90,10 +100,17 @@ def _recolour(planes: Input, chosen: NDArray[np.bool_]) -> None:
     planes[chosen, one], planes[chosen, other] = planes[chosen, other], planes[chosen, one].copy()
 
 
-def _mirror(planes: Input, axis: int, edges: list[int]) -> Input:
-    """Turned along `axis`; a cell's first edge becomes the first of the next one."""
+def _mirror(planes: Input, direction: str) -> Input:
+    """Turned `across` or `down`; a cell's first edge becomes the first of the next one, and what rose falls."""
+    axis = AXES[direction]
     turned = np.flip(planes, axis).copy()
-    for plane in edges:
+    firsts = {NAMES.index(f"step {which}on the grid {direction}"): 0.0 for which in ("", "of the change ")}
+    for name in (f"step {which}{direction}" for which in ("", "of the change ")):
+        places = turned[:, PLACES[name]]
+        places[:, 1:] = places[:, :0:-1].copy()
+        np.subtract(2 * NEUTRAL, places, out=places)
+        firsts[PLACES[name].start] = NEUTRAL
+    for plane, nothing in firsts.items():
         turned[:, plane] = np.roll(turned[:, plane], 1, axis - 1)
-        np.moveaxis(turned[:, plane], axis - 1, 0)[0] = 0
+        np.moveaxis(turned[:, plane], axis - 1, 0)[0] = nothing
     return turned

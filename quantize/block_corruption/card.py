@@ -30,7 +30,7 @@ of other pictures. It does not need an error in the transport: damage that was e
 
 | | |
 |---|---|
-| input | 16 planes with a value per cell of 8 x 8 pixels (`vqa_agent.block_planes`), any size from 64 x 64 |
+| input | 48 planes with a value per cell of 8 x 8 pixels (`vqa_agent.block_planes`), any size from 64 x 64 |
 | output | a probability per block of 32 x 32 pixels (34 x 60 at 1080p, 7 x 7 at 224 x 224), one for the picture |
 | network | residual, 3 x 3 convolutions with ReLU, context by dilation and by the mean; {size:.0f} kB in INT8 |
 | decision | probability at least {threshold:.3f} in 3 of 5 looks live, 2 of 5 in a file; sure looks count for more |

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,15 @@ def _read(path: Path) -> ClipLooks:
         origin = json.loads(str(stored["origin"]))
         names = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
         return ClipLooks(path.stem, origin, *(stored[name] for name in names))
+
+
+def thinned(clips: Iterable[ClipLooks], most: int) -> Iterator[ClipLooks]:
+    """The clips with `most` looks each at most, evenly spread."""
+    for clip in clips:
+        count = len(clip.picture)
+        chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+        names = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
+        yield replace(clip, **{name: getattr(clip, name)[chosen] for name in names})
 
 
 def read_field(place: Path) -> Iterator[ClipLooks]:

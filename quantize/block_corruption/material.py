@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.block_corruption.drawn import DRAWINGS, Drawing, Size
+from quantize.block_corruption.effects import EFFECTS
 from vqa_agent.simulate import scenes
 from vqa_agent.simulate.scenes import Image
 
@@ -59,6 +60,7 @@ class Library:
     def __init__(self, media: Path, config: Mapping[str, Any], split: str, mix: str) -> None:
         self._material = config["material"]
         self._banners = self._material["banner"].get(mix, 0.0)
+        self._effects = self._material["effect"].get(mix, 0.0)
         everything = list(find_sources(media, config["sources"]["damaged"]))
         chosen = [source for source in everything if split_of(source, config["sources"]) == split]
         self.by_kind: dict[str, dict[str, list[Source]]] = {}
@@ -73,6 +75,9 @@ class Library:
         if rng.random() < self._material["transition"]:
             other = moving(self._draw_source(rng), rng, size, count)
             images = list(TRANSITIONS[int(rng.integers(len(TRANSITIONS)))](images, other, rng))
+        if self._effects and rng.random() < self._effects:
+            other = moving(self._draw_source(rng), rng, size, count)
+            images = list(EFFECTS[int(rng.integers(len(EFFECTS)))](images, other, rng))
         if rng.random() < self._material["overlay"]:
             images = list(OVERLAYS[int(rng.integers(len(OVERLAYS)))](images, rng))
         if self._banners and rng.random() < self._banners:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqa_agent.block_planes import NAMES
+from vqa_agent.block_planes import NAMES, SUMMARIES
 
 
 def convolution(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
@@ -34,12 +34,30 @@ class Residual(nn.Module):
         return torch.relu(features + self.second(self.first(features)))
 
 
-class BlockNetwork(nn.Module):
-    """(n, 16, h, w) planes scaled to 0..1 -> (n, 1, h / 4, w / 4) map and (n, 1) decision, as logits."""
+class Edges(nn.Module):
+    """(n, 32, h, w) steps at each place of each cell -> (n, stem, h / 2, w / 2), nothing at first.
 
-    def __init__(self, stem: int, width: int, dilations: Sequence[int], evidence: int) -> None:
+    What kinds of edges a cell has, then which of them go on in the cells beside it.
+    """
+
+    def __init__(self, kinds: int, stem: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(convolution(len(NAMES), stem, 2), nn.ReLU(), convolution(stem, stem), nn.ReLU())
+        one_by_one = nn.Conv2d(len(NAMES) - len(SUMMARIES), kinds, 1, bias=False)
+        self.kinds = nn.Sequential(one_by_one, nn.BatchNorm2d(kinds), nn.ReLU())
+        self.joined = convolution(kinds, stem, 2)
+        nn.init.zeros_(self.joined[1].weight)
+
+    def forward(self, steps: Tensor) -> Tensor:
+        return self.joined(self.kinds(steps))
+
+
+class BlockNetwork(nn.Module):
+    """(n, 48, h, w) planes scaled to 0..1 -> (n, 1, h / 4, w / 4) map and (n, 1) decision, as logits."""
+
+    def __init__(self, edges: int, stem: int, width: int, dilations: Sequence[int], evidence: int) -> None:
+        super().__init__()
+        self.edges = Edges(edges, stem)
+        self.stem = nn.Sequential(convolution(len(SUMMARIES), stem, 2), nn.ReLU(), convolution(stem, stem), nn.ReLU())
         self.down = nn.Sequential(convolution(stem, width, 2), nn.ReLU())
         self.context = nn.Linear(width, width)
         self.blocks = nn.Sequential(*(Residual(width, dilation) for dilation in dilations))
@@ -49,7 +67,8 @@ class BlockNetwork(nn.Module):
         self.decision = nn.Sequential(nn.Linear(2 * (evidence + 1), evidence), nn.ReLU(), nn.Linear(evidence, 1))
 
     def forward(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.down(self.stem(planes))
+        summaries, steps = planes[:, : len(SUMMARIES)], planes[:, len(SUMMARIES) :]
+        features = self.down(self.stem[1:](self.stem[0](summaries) + self.edges(steps)))
         features = features + self.context(features.mean(dim=(2, 3)))[:, :, None, None]
         features = self.blocks(features)
         blocks = self.map(features)

@@ -25,7 +25,15 @@ from tqdm import tqdm
 
 from quantize.block_corruption import simulate as simulation
 from quantize.block_corruption import whole
-from quantize.block_corruption.data import NAME, ClipLooks, assemble_ahead, plan_batches, read_field, read_split
+from quantize.block_corruption.data import (
+    NAME,
+    ClipLooks,
+    assemble_ahead,
+    plan_batches,
+    read_field,
+    read_split,
+    thinned,
+)
 from quantize.block_corruption.decide import USUAL, choose_threshold, score
 from quantize.block_corruption.network import BlockNetwork, Probabilities, build
 from quantize.block_corruption.simulate import CONFIG
@@ -165,6 +173,7 @@ def make(
             whole.make(media, data, config["sources"], split)
     clips = [
         *(clip for split in simulation.TRAINING for clip in read_split(data, split)),
+        *thinned(read_split(data, whole.TRAIN), config["data"]["whole_looks"]),
         *(read_field(samples) if samples else ()),
     ]
     network = build(config["network"]).to(memory_format=torch.channels_last)

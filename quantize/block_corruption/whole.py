@@ -1,7 +1,7 @@
 """Whole clean recordings at their own size, as the agent looks at them.
 
-They have a say in the threshold: those of the trained sources, too, because there are few. One .npz file each, as those
-of the simulated clips.
+Some of their looks are trained on, and all have a say in the threshold: those of the trained sources, too, because
+there are few. One .npz file each, as those of the simulated clips.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from quantize.block_corruption import coding, styles, transport, truth, whole
-from quantize.block_corruption.augment import EDGES_ACROSS, EDGES_DOWN, _mirror, augment, picture_label
-from quantize.block_corruption.data import assemble_ahead, plan_batches, read_field, read_split
+from quantize.block_corruption.augment import _mirror, augment, picture_label
+from quantize.block_corruption.data import assemble_ahead, plan_batches, read_field, read_split, thinned
 from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score, votes
 from quantize.block_corruption.drawn import DRAWINGS
+from quantize.block_corruption.effects import EFFECTS, Effect
 from quantize.block_corruption.material import Library, Source, banner, find_sources, split_of
 from quantize.block_corruption.simulate import (
     CONFIG,
@@ -72,6 +73,19 @@ class TestPlanes:
         assert planes["step on the grid across"].max() == 0
         np.testing.assert_array_equal(np.flatnonzero(planes["step elsewhere across"][0]), [4])
 
+    def test_the_place_of_an_edge_in_its_cell_is_seen_and_which_way_it_goes(self) -> None:
+        luma = np.full((64, 96), 100, np.uint8)
+        luma[:, 37:] = 125
+        luma[18:] = 75
+        planes = self.planes(luma, np.full_like(luma, 100))
+        for name in ("step", "step of the change"):
+            across = np.stack([planes[f"{name} across at {place}"] for place in range(8)])
+            assert [tuple(place) for place in np.argwhere(across[:, 1] != 128)] == [(5, 4)]
+            assert across[5, 1, 4] == 128 + 8 * 5
+            down = np.stack([planes[f"{name} down at {place}"] for place in range(8)])
+            assert [tuple(place) for place in np.argwhere(down[:, :, 3] != 128)] == [(2, 2)]
+            assert down[2, 2, 3] == 128 - 8 * 5
+
     def test_a_ramp_has_no_steps_on_the_grid(self) -> None:
         planes = self.planes(np.tile(np.arange(0, 192, 2, dtype=np.uint8), (64, 1)))
         assert planes["step on the grid across"].max() == 0
@@ -92,6 +106,7 @@ class TestPlanes:
         for planes in (self.planes(luma), self.planes(luma, other)):
             assert planes["change"].max() == 0
             assert (planes["signed change"] == 128).all()
+            assert (planes["step of the change down at 3"] == 128).all()
 
     def test_ten_bits_give_what_eight_bits_give(self) -> None:
         luma = np.random.default_rng(0).integers(0, 256, (64, 96), dtype=np.uint8)
@@ -238,6 +253,14 @@ class TestMaterial:
         assert all((image[middle] == 90).all() for image in shown)
         assert all((image != 90).any(axis=2).mean() > 0.03 for image in shown)
 
+    @pytest.mark.parametrize("effect", EFFECTS)
+    @pytest.mark.parametrize("seed", [1, 2])
+    def test_an_effect_moves_between_whole_pictures(self, effect: Effect, seed: int) -> None:
+        one, other = (list(scenes.SCENES[name](1.2, (240, 136))) for name in ("action", "studio"))
+        shown = list(effect(one, other, np.random.default_rng(seed)))
+        assert [(image.shape, image.dtype) for image in shown] == [(one[0].shape, np.uint8)] * len(one)
+        assert any((image != before).any() for image, before in zip(shown, one, strict=True))
+
     @pytest.mark.parametrize("name", DRAWINGS)
     def test_drawings_move_and_have_their_size(self, name: str) -> None:
         images = list(DRAWINGS[name](np.random.default_rng(1), (160, 96), 12))
@@ -301,6 +324,9 @@ class TestSimulation:
             assert clip.origin["source"] == source
             assert len(clip.planes) == 15
             assert not clip.picture.any()
+            (few,) = thinned([clip], 4)
+            np.testing.assert_array_equal(few.planes, clip.planes[[0, 5, 9, 14]])
+            assert (len(few.blocks), len(few.picture)) == (4, 4)
 
     def test_labelled_pictures_of_the_field_are_taken_in(self, tmp_path: Path) -> None:
         for number, label in enumerate(["clean", "damaged", None]):
@@ -374,8 +400,8 @@ class TestAugmentation:
         pairs = zip(luma[1:], pictures, strict=False)
         return np.stack([block_planes(Picture(time=1, duration=0.04, luma=one, previous=old)) for one, old in pairs])
 
-    @pytest.mark.parametrize(("axis", "plane"), [(1, "across"), (0, "down")])
-    def test_a_mirrored_picture_has_the_planes_of_the_mirrored_luma(self, axis: int, plane: str) -> None:
+    @pytest.mark.parametrize(("axis", "direction"), [(1, "across"), (0, "down")])
+    def test_a_mirrored_picture_has_the_planes_of_the_mirrored_luma(self, axis: int, direction: str) -> None:
         luma = np.random.default_rng(2).integers(0, 256, (64, 96), dtype=np.uint8)
         before = np.random.default_rng(3).integers(0, 256, (64, 96), dtype=np.uint8)
         turned = [np.ascontiguousarray(np.flip(each, axis)) for each in (luma, before)]
@@ -384,8 +410,7 @@ class TestAugmentation:
             previous = Picture(time=0.0, duration=0.04, luma=old)
             return block_planes(Picture(time=0.04, duration=0.04, luma=now, previous=previous))
 
-        edges = EDGES_ACROSS if plane == "across" else EDGES_DOWN
-        ours = _mirror(network_input(planes(luma, before)[None]), 2 + axis, edges)
+        ours = _mirror(network_input(planes(luma, before)[None]), direction)
         theirs = network_input(planes(*turned)[None])
         # Activity looks up and left, mirrored up and right.
         exact = [number for number, name in enumerate(NAMES) if name != "activity"]
@@ -410,6 +435,8 @@ class TestAugmentation:
         )
         still = (shown[:, NAMES.index("change")] == 0).all(axis=(1, 2))
         assert 0 < still.mean() < 0.6
+        steps = [number for number, name in enumerate(NAMES) if name.startswith("step of the change across at")]
+        np.testing.assert_array_equal((shown[:, steps] == np.float32(128 / 255)).all(axis=(1, 2, 3)), still)
         assert shown.min() >= 0
         assert shown.max() <= 1
 

@@ -30,7 +30,7 @@ SURER = 1.5
 effect, such as a picture that grows within another, makes a single look as sure."""
 
 Network = Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]
-"""From (1, 16, rows, columns) planes to (1, 1, rows / 4, columns / 4) blocks and (1, 1) picture."""
+"""From (1, 48, rows, columns) planes to (1, 1, rows / 4, columns / 4) blocks and (1, 1) picture."""
 
 
 class BlockCorruptionSettings(Settings):
@@ -50,12 +50,13 @@ class BlockCorruption(Detector[BlockCorruptionSettings]):
     """Sees: blocks that are damaged: lost and badly concealed, displaced, flat, green or grey, left over from other
     pictures. It needs no error of the transport, so it finds damage that was encoded again upstream.
 
-    Formula: 16 planes with a value per 8 x 8 pixels (means, activity, steps on the coder's grid and off it, and the
-    same of the change since the picture before) go through a small residual network, which gives a probability for each
-    block of 32 pixels and one for the picture. Black bars on opposite sides are left out. A look is bad when the
-    picture's reaches `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. A look whose log-odds lie 1.5
-    above those of the threshold counts as two live, so that it needs one other. Where data of pictures
-    were lost, half of what the threshold is above one half is waived until the next whole key picture, for 5 s at most.
+    Formula: 48 planes with a value per 8 x 8 pixels (means, activity, steps on the coder's grid, off it and at each
+    place of the cell, and the same of the change since the picture before) go through a small residual network, which
+    gives a probability for each block of 32 pixels and one for the picture. Black bars on opposite sides are left out.
+    A look is bad when the picture's reaches `threshold`; 3 of 5 looks open an event live, 2 of 5 in a file. A look
+    whose log-odds lie 1.5 above those of the threshold counts as two live, so that it needs one other. Where data of
+    pictures were lost, half of what the threshold is above one half is waived until the next whole key picture, for 5 s
+    at most.
     The region holds all blocks above one half.
 
     Settings: raise `threshold` towards 1 where a channel's graphics are taken for damage. The model's own threshold
