@@ -104,6 +104,31 @@ def _quantize(
         calibrate_method=calibrate_method,
         extra_options=options,
     )
+    model = onnx.load(out)
+    _let_shortcuts_be_float(model.graph)
+    onnx.save(model, out)
+
+
+def _let_shortcuts_be_float(graph: Any) -> None:
+    """Let what is added, pooled or joined read the float tensor itself where a layer reads its rounded form.
+
+    On x86, ONNX Runtime runs a layer in INT8 only if nothing else reads the rounded tensors beside it: shortcuts around
+    layers would leave every second one in float.
+    """
+    maker = {output: node for node in graph.node for output in node.output}
+    readers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    for rounded in [node for node in graph.node if node.op_type == "DequantizeLinear"]:
+        (tensor,) = rounded.output
+        layers = [node for node in readers.get(tensor, []) if node.op_type in WEIGHTED]
+        source = maker[rounded.input[0]].input[0] if rounded.input[0] in maker else ""
+        if not layers or source not in maker or maker[source].op_type in WEIGHTED:
+            continue
+        for node in readers[tensor]:
+            if node.op_type not in WEIGHTED:
+                node.input[:] = [source if name == tensor else name for name in node.input]
 
 
 def node_names(path: Path) -> list[str]:

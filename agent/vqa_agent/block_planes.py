@@ -187,7 +187,7 @@ def _coded(summaries: Sequence[Cells], steps: Sequence[Lines]) -> Plane:
     for number, each in enumerate(steps):
         first = len(SUMMARIES) + CELL * number
         upright = number % 2 == 1
-        planes[first : first + CELL] = CODES[each].transpose((2, 1, 0) if upright else (2, 0, 1))
+        planes[first : first + CELL] = CODES[each.astype(np.intp)].transpose((2, 1, 0) if upright else (2, 0, 1))
     return planes
 
 
