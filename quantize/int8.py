@@ -123,8 +123,10 @@ def _let_shortcuts_be_float(graph: Any) -> None:
     for rounded in [node for node in graph.node if node.op_type == "DequantizeLinear"]:
         (tensor,) = rounded.output
         layers = [node for node in readers.get(tensor, []) if node.op_type in WEIGHTED]
-        source = maker[rounded.input[0]].input[0] if rounded.input[0] in maker else ""
-        if not layers or source not in maker or maker[source].op_type in WEIGHTED:
+        if not layers or rounded.input[0] not in maker:
+            continue
+        source = maker[rounded.input[0]].input[0]
+        if source in maker and maker[source].op_type in WEIGHTED:
             continue
         for node in readers[tensor]:
             if node.op_type not in WEIGHTED:

@@ -43,9 +43,12 @@ interlaced. Damage: datagrams of seven transport packets lost in bursts, bits fl
 decoded with and without concealment; or drawn (displaced, flat, dead, stale, tinted, shifted and repeated blocks, wrong
 coefficients, means that drift, noise, residuals on a wrong prediction; opaque or mixed with the picture). About half of
 it was scaled and encoded again. Clean pictures went the same way. Drawn material that looks like damage and is none
-(mosaics, LED walls, pixel art, screens, confetti, rain, water, crowds, text) and graphics laid over pictures (captions,
-banners, running text, pixelated faces, pictures in pictures) are part of the clean side. In training, a quarter of the
-looks knows nothing of the picture before.
+(mosaics, LED walls, pixel art, screens, confetti, rain, water, crowds, text), graphics laid over pictures (captions,
+banners, running text, pixelated faces, pictures in pictures), a vision mixer's moves between pictures (growing, pushing,
+squeezing, walls of pictures, large pixels), subtitles, confetti and stage lights over films are part of the clean side,
+and looks at whole recordings as they are. In training, a quarter of the looks knows nothing of the picture before.
+
+INT8 but for the three layers that meet the planes: rounding what they give, of either sign, would cost most.
 
 Truth is the difference to the clean decode of the same picture, the least over pictures around it and small
 displacements; doubtful blocks are left out.

@@ -136,4 +136,54 @@ def subtitles(one: list[Image], other: list[Image], rng: np.random.Generator) ->
         yield out
 
 
+def particles(one: list[Image], other: list[Image], rng: np.random.Generator) -> Iterator[Image]:
+    """Confetti, snow, petals or sparks before the camera: bits of many colours or one, which fall, turn and drift."""
+    height, width = one[0].shape[:2]
+    count, size = int(10 ** rng.uniform(1.5, 3)), float(rng.uniform(0.002, 0.015)) * height
+    place = rng.uniform(0, 1, (count, 2))
+    speed = rng.normal(0, 0.004, (count, 2)) + np.array([0, rng.uniform(-0.01, 0.02)])
+    colours = rng.integers(0, 256, (count if rng.random() < 0.6 else 3, 3))
+    if rng.random() < 0.25:
+        colours = np.full((1, 3), 245)
+    turn, pace, kind = rng.uniform(0, 6.28, count), rng.uniform(0, 0.5), int(rng.integers(3))
+    sizes = np.maximum(1, size * rng.lognormal(0, 0.4, count))
+    for number, image in enumerate(one):
+        out = image.copy()
+        centres = ((place + speed * number) % 1.0 * (width, height)).astype(int)
+        for bit, (x, y) in enumerate(centres):
+            colour = [int(value) for value in colours[bit % len(colours)]]
+            long, wide = int(sizes[bit]), max(1, int(sizes[bit] * abs(np.sin(turn[bit] + pace * number))))
+            if kind == 0:
+                cv2.ellipse(out, (int(x), int(y)), (long, wide), np.degrees(turn[bit]), 0, 360, colour, -1)
+            elif kind == 1:
+                cv2.rectangle(out, (int(x), int(y)), (int(x) + long, int(y) + wide), colour, -1)
+            else:
+                box = cv2.boxPoints(((float(x), float(y)), (2.0 * long, float(wide)), np.degrees(turn[bit])))
+                cv2.fillConvexPoly(out, box.astype(np.int32), colour, cv2.LINE_AA)
+        yield out
+
+
+def lights(one: list[Image], other: list[Image], rng: np.random.Generator) -> Iterator[Image]:
+    """Stage lights: soft beams that sweep and change colour, added to the picture or all that lights it."""
+    height, width = one[0].shape[:2]
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32) / height
+    beams = [
+        (rng.uniform(0, 6.28), rng.uniform(0.3, 3), rng.uniform(0.08, 0.6), rng.uniform(-1, 1), rng.uniform(0.3, 2, 3))
+        for _ in range(int(rng.integers(1, 4)))
+    ]
+    strength, alone, dim = rng.uniform(60, 220), rng.random() < 0.3, rng.uniform(0.2, 1)
+    for number, image in enumerate(one):
+        moment = number / 25
+        glow = np.zeros((height, width, 3), np.float32)
+        for phase, pace, spread, slant, hues in beams:
+            middle = 0.5 * width / height * (1 + np.sin(phase + pace * moment)) + slant * rows
+            shape = np.exp(-(((columns - middle) / spread) ** 2))
+            glow += shape[..., None] * (0.5 + 0.5 * np.sin(moment * hues * pace + phase + 2 * hues)).astype(np.float32)
+        lit = image * glow * (strength / 110) if alone else image * dim + strength * glow
+        yield np.clip(lit, 0, 255).astype(np.uint8)
+
+
+SHOWS: tuple[Effect, ...] = (particles, lights)
+"""What is before the camera or lights what is."""
+
 EFFECTS: tuple[Effect, ...] = (grow, push, punch_in, squeeze, wall, coarsen, subtitles)

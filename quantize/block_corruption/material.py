@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.block_corruption.drawn import DRAWINGS, Drawing, Size
-from quantize.block_corruption.effects import EFFECTS
+from quantize.block_corruption.effects import EFFECTS, SHOWS
 from vqa_agent.simulate import scenes
 from vqa_agent.simulate.scenes import Image
 
@@ -61,6 +61,7 @@ class Library:
         self._material = config["material"]
         self._banners = self._material["banner"].get(mix, 0.0)
         self._effects = self._material["effect"].get(mix, 0.0)
+        self._shows = self._material["show"].get(mix, 0.0)
         everything = list(find_sources(media, config["sources"]["damaged"]))
         chosen = [source for source in everything if split_of(source, config["sources"]) == split]
         self.by_kind: dict[str, dict[str, list[Source]]] = {}
@@ -75,6 +76,8 @@ class Library:
         if rng.random() < self._material["transition"]:
             other = moving(self._draw_source(rng), rng, size, count)
             images = list(TRANSITIONS[int(rng.integers(len(TRANSITIONS)))](images, other, rng))
+        if self._shows and rng.random() < self._shows:
+            images = list(SHOWS[int(rng.integers(len(SHOWS)))](images, images, rng))
         if self._effects and rng.random() < self._effects:
             other = moving(self._draw_source(rng), rng, size, count)
             images = list(EFFECTS[int(rng.integers(len(EFFECTS)))](images, other, rng))

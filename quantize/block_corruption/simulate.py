@@ -37,6 +37,7 @@ CONFIG = Path(__file__).with_name("config.toml")
 SPLITS = {
     "train": ("train", "train"),
     "clean_train": ("train", "clean_train"),
+    "clean_show": ("train", "clean_show"),
     "validation": ("validation", "damaged"),
     "test": ("test", "damaged"),
     "held_out": ("test", "damaged"),
@@ -44,7 +45,7 @@ SPLITS = {
     "clean_test": ("test", "clean"),
 }
 """The sets of clips: the sources that each takes, and its mix of material. Those that begin with clean are clean."""
-TRAINING = ("train", "clean_train")
+TRAINING = ("train", "clean_train", "clean_show")
 GAPS = (1, 1, 1, 1, 1, 1, 1, 2, 4, None)
 """Pictures back to the predecessor: skipped frames make it more, a beginning makes it none."""
 

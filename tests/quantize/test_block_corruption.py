@@ -15,7 +15,7 @@ from quantize.block_corruption.augment import _mirror, augment, picture_label
 from quantize.block_corruption.data import assemble_ahead, plan_batches, read_field, read_split, thinned
 from quantize.block_corruption.decide import MARGIN, Scored, choose_threshold, event_score, votes
 from quantize.block_corruption.drawn import DRAWINGS
-from quantize.block_corruption.effects import EFFECTS, Effect
+from quantize.block_corruption.effects import EFFECTS, SHOWS, Effect
 from quantize.block_corruption.material import Library, Source, banner, find_sources, split_of
 from quantize.block_corruption.simulate import (
     CONFIG,
@@ -253,7 +253,7 @@ class TestMaterial:
         assert all((image[middle] == 90).all() for image in shown)
         assert all((image != 90).any(axis=2).mean() > 0.03 for image in shown)
 
-    @pytest.mark.parametrize("effect", EFFECTS)
+    @pytest.mark.parametrize("effect", [*EFFECTS, *SHOWS])
     @pytest.mark.parametrize("seed", [1, 2])
     def test_an_effect_moves_between_whole_pictures(self, effect: Effect, seed: int) -> None:
         one, other = (list(scenes.SCENES[name](1.2, (240, 136))) for name in ("action", "studio"))

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from quantize.int8 import METHODS, node_names, quantize_int8
-from tests.infer.networks import feeds, float_network
+from tests.infer.networks import SHAPE, feeds, float_network
 from vqa_agent.infer.runtimes import import_runtime
 
 
@@ -74,6 +74,40 @@ def test_named_layers_stay_in_float(fp32: Path, tmp_path: Path) -> None:
 
 def weight_types(path: Path) -> Counter[tuple[np.dtype, tuple[int, ...]]]:
     return Counter((value.dtype, value.shape) for value in stored_weights(path).values())
+
+
+def residual(path: Path) -> Path:
+    """Two residual blocks: what each is given goes around it as well."""
+    rng = np.random.default_rng(0)
+    nodes, weights, last = [], [], "tile"
+    for block in ("a", "b"):
+        for layer, source in (("1", last), ("2", f"{block}1r")):
+            name = block + layer
+            weights.append(numpy_helper.from_array(rng.normal(0, 0.3, (3, 3, 3, 3)).astype(np.float32), f"{name}w"))
+            nodes.append(helper.make_node("Conv", [source, f"{name}w"], [name], name, pads=[1, 1, 1, 1]))
+            nodes += [helper.make_node("Relu", [name], [f"{name}r"])] if layer == "1" else []
+        nodes.append(helper.make_node("Add", [last, f"{block}2"], [f"{block}s"]))
+        nodes.append(helper.make_node("Relu", [f"{block}s"], [block]))
+        last = block
+    nodes.append(helper.make_node("GlobalAveragePool", [last], ["mean"]))
+    given, told = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("tile", SHAPE), ("mean", [SHAPE[0], 3, 1, 1]))
+    )
+    graph = helper.make_graph(nodes, "residual", [given], [told], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+    return path
+
+
+def test_every_layer_between_shortcuts_runs_in_int8(tmp_path: Path) -> None:
+    calibration = [{"tile": feed["tile"]} for feed in feeds()]
+    quantize_int8(residual(tmp_path / "float.onnx"), tmp_path / "small.onnx", calibration, keep_heads=False)
+    runtime = import_runtime("onnxruntime")
+    options = runtime.SessionOptions()
+    options.optimized_model_filepath, options.log_severity_level = str(tmp_path / "run.onnx"), 3
+    runtime.InferenceSession(tmp_path / "small.onnx", options, providers=["CPUExecutionProvider"])
+    run = Counter(node.op_type for node in onnx.load(tmp_path / "run.onnx").graph.node)
+    assert (run["QLinearConv"], run["Conv"]) == (4, 0)
 
 
 def test_a_layer_that_is_not_there_is_named(fp32: Path, tmp_path: Path) -> None:
