@@ -44,9 +44,10 @@ decoded with and without concealment; or drawn (displaced, flat, dead, stale, ti
 coefficients, means that drift, noise, residuals on a wrong prediction; opaque or mixed with the picture). About half of
 it was scaled and encoded again. Clean pictures went the same way. Drawn material that looks like damage and is none
 (mosaics, LED walls, pixel art, screens, confetti, rain, water, crowds, text), graphics laid over pictures (captions,
-banners, running text, pixelated faces, pictures in pictures), a vision mixer's moves between pictures (growing, pushing,
-squeezing, walls of pictures, large pixels), subtitles, confetti and stage lights over films are part of the clean side,
-and looks at whole recordings as they are. In training, a quarter of the looks knows nothing of the picture before.
+banners, running text, pixelated faces, pictures in pictures), a vision mixer's moves between pictures (growing,
+pushing, squeezing, walls of pictures, large pixels), subtitles, confetti and stage lights over films are part of the
+clean side, and looks at whole recordings as they are. In training, a quarter of the looks knows nothing of the picture
+before.
 
 INT8 but for the three layers that meet the planes: rounding what they give, of either sign, would cost most.
 
