@@ -49,7 +49,7 @@ pushing, squeezing, walls of pictures, large pixels), subtitles, confetti and st
 clean side, and looks at whole recordings as they are. In training, a quarter of the looks knows nothing of the picture
 before.
 
-INT8 but for the three layers that meet the planes: rounding what they give, of either sign, would cost most.
+INT8 but for the layer that meets the summaries: rounding what it gives, of either sign, would cost most.
 
 Truth is the difference to the clean decode of the same picture, the least over pictures around it and small
 displacements; doubtful blocks are left out.

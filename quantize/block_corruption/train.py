@@ -48,8 +48,8 @@ from vqa_agent.detect.block_corruption import BlockCorruption
 from vqa_agent.detect.interface import Profile
 from vqa_agent.infer import MODELS
 
-FIRST = ("/network/stem.0/", "/network/edges/")
-"""How the names of the layers begin that meet the planes."""
+FIRST = "/network/stem.0/"
+"""How the name of the layer begins that meets the summaries."""
 
 
 def loss_of(network: BlockNetwork, planes: Tensor, blocks: Tensor, pictures: Tensor, config: dict[str, Any]) -> Tensor:
@@ -143,8 +143,8 @@ def export(network: BlockNetwork, out: Path) -> None:
     )
 
 
-def first_layers(fp32: Path) -> list[str]:
-    """Layers that stay in float: to round what they give, of either sign, is most of what INT8 costs in accuracy."""
+def first_layer(fp32: Path) -> list[str]:
+    """The layer that stays in float: to round what it gives, of either sign, is most of what INT8 costs in accuracy."""
     return [name for name in node_names(fp32) if name.startswith(FIRST)]
 
 
@@ -192,7 +192,7 @@ def make(
     export(network, fp32)
     out = models / NAME / f"{NAME}.onnx"
     feeds = calibration(clips, config["training"]["calibration"], rng)
-    quantize_int8(fp32, out, feeds, first_layers(fp32), method="percentile", op_types=("Conv",))
+    quantize_int8(fp32, out, feeds, first_layer(fp32), method="percentile", op_types=("Conv", "Relu"))
     hard = [*read_split(data, "validation"), *read_split(data, "clean_validation")]
     recordings = [*read_split(data, whole.TRAIN), *read_split(data, whole.VALIDATION)]
     rule = BlockCorruption.rules[Profile.FILE]
