@@ -42,6 +42,10 @@ class ClipLooks:
         return np.asarray((self.blocks == DAMAGED).mean(axis=(1, 2)))
 
 
+BY_LOOK = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
+"""The fields of a clip that have an entry per look."""
+
+
 def read_split(folder: Path, split: str, limit: int | None = None) -> list[ClipLooks]:
     """The clips of a split, by number. Raises InputError where there are none."""
     files = [path for path in sorted(folder.glob(f"{split}-*.npz")) if not path.stem.endswith(".part")][:limit]
@@ -53,8 +57,7 @@ def read_split(folder: Path, split: str, limit: int | None = None) -> list[ClipL
 def _read(path: Path) -> ClipLooks:
     with np.load(path) as stored:
         origin = json.loads(str(stored["origin"]))
-        names = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
-        return ClipLooks(path.stem, origin, *(stored[name] for name in names))
+        return ClipLooks(path.stem, origin, *(stored[name] for name in BY_LOOK))
 
 
 def thinned(clips: Iterable[ClipLooks], most: int) -> Iterator[ClipLooks]:
@@ -62,8 +65,7 @@ def thinned(clips: Iterable[ClipLooks], most: int) -> Iterator[ClipLooks]:
     for clip in clips:
         count = len(clip.picture)
         chosen = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
-        names = ("planes", "blocks", "picture", "damaged_version", "corrupt", "blockdetect")
-        yield replace(clip, **{name: getattr(clip, name)[chosen] for name in names})
+        yield replace(clip, **{name: getattr(clip, name)[chosen] for name in BY_LOOK})
 
 
 def read_field(place: Path) -> Iterator[ClipLooks]:

@@ -1,4 +1,5 @@
-"""Digital video effects between two clean films: a vision mixer's moves, whose edges are as straight as damage's."""
+"""Digital video effects between two clean films: a vision mixer's moves, whose edges are as straight as damage's; and
+shows, which are before the camera."""
 
 from __future__ import annotations
 
@@ -136,7 +137,7 @@ def subtitles(one: list[Image], other: list[Image], rng: np.random.Generator) ->
         yield out
 
 
-def particles(one: list[Image], other: list[Image], rng: np.random.Generator) -> Iterator[Image]:
+def particles(one: list[Image], rng: np.random.Generator) -> Iterator[Image]:
     """Confetti, snow, petals or sparks before the camera: bits of many colours or one, which fall, turn and drift."""
     height, width = one[0].shape[:2]
     count, size = int(10 ** rng.uniform(1.5, 3)), float(rng.uniform(0.002, 0.015)) * height
@@ -163,7 +164,7 @@ def particles(one: list[Image], other: list[Image], rng: np.random.Generator) ->
         yield out
 
 
-def lights(one: list[Image], other: list[Image], rng: np.random.Generator) -> Iterator[Image]:
+def lights(one: list[Image], rng: np.random.Generator) -> Iterator[Image]:
     """Stage lights: soft beams that sweep and change colour, added to the picture or all that lights it."""
     height, width = one[0].shape[:2]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32) / height
@@ -183,7 +184,7 @@ def lights(one: list[Image], other: list[Image], rng: np.random.Generator) -> It
         yield np.clip(lit, 0, 255).astype(np.uint8)
 
 
-SHOWS: tuple[Effect, ...] = (particles, lights)
+SHOWS = (particles, lights)
 """What is before the camera or lights what is."""
 
 EFFECTS: tuple[Effect, ...] = (grow, push, punch_in, squeeze, wall, coarsen, subtitles)

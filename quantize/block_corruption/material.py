@@ -77,7 +77,7 @@ class Library:
             other = moving(self._draw_source(rng), rng, size, count)
             images = list(TRANSITIONS[int(rng.integers(len(TRANSITIONS)))](images, other, rng))
         if self._shows and rng.random() < self._shows:
-            images = list(SHOWS[int(rng.integers(len(SHOWS)))](images, images, rng))
+            images = list(SHOWS[int(rng.integers(len(SHOWS)))](images, rng))
         if self._effects and rng.random() < self._effects:
             other = moving(self._draw_source(rng), rng, size, count)
             images = list(EFFECTS[int(rng.integers(len(EFFECTS)))](images, other, rng))
